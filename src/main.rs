@@ -1,0 +1,2 @@
+//! manyhands.
+fn main() {}

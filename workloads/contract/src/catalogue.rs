@@ -1,0 +1,81 @@
+//! The workloads that a program knows, by name.
+
+use std::path::Path;
+
+use crate::definition::{Bound, Definition};
+use crate::erased::Erased;
+use crate::map::{Context, InputError, Workload};
+use crate::parameters::{Parameters, nearest};
+
+/// One workload of a [`Catalogue`]: its definition and how to make it.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// What `list` and `describe` print.
+    pub definition: &'static Definition,
+    /// [`Workload::generate`].
+    pub generate: fn(&Parameters, u64, &Path) -> Result<(), InputError>,
+    /// [`Workload::prepare`], erased.
+    pub prepare: fn(&Context<'_>) -> Result<Erased, InputError>,
+    /// [`Workload::bound`].
+    pub bound: fn(&Parameters, u64) -> Option<Bound>,
+}
+
+impl Entry {
+    /// The entry of a workload.
+    pub const fn of<W: Workload>() -> Self {
+        Self {
+            definition: W::DEFINITION,
+            generate: W::generate,
+            prepare: |context| W::prepare(context).map(Erased::new),
+            bound: W::bound,
+        }
+    }
+}
+
+/// The workloads that a program knows, in the order in which `list` prints them.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    entries: Vec<Entry>,
+}
+
+impl Catalogue {
+    /// No workloads.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a workload.
+    ///
+    /// # Panics
+    /// When there is one of that name already.
+    #[must_use]
+    pub fn with<W: Workload>(mut self) -> Self {
+        let name = W::DEFINITION.name;
+        assert!(self.find(name).is_none(), "two workloads are named '{name}'");
+        self.entries.push(Entry::of::<W>());
+        self
+    }
+
+    /// All workloads.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The workload of that name.
+    pub fn find(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.definition.name == name)
+    }
+
+    /// The workload of that name.
+    ///
+    /// # Errors
+    /// One line with the nearest name and all names.
+    pub fn get(&self, name: &str) -> Result<&Entry, String> {
+        self.find(name).ok_or_else(|| {
+            let names: Vec<_> = self.entries.iter().map(|e| e.definition.name).collect();
+            let hint = nearest(name, names.iter().copied())
+                .map_or(String::new(), |near| format!("did you mean '{near}'? "));
+            format!("there is no workload '{name}'; {hint}there are {}", names.join(", "))
+        })
+    }
+}

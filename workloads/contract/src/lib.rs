@@ -1,0 +1,24 @@
+//! What a workload is.
+//!
+//! A *workload* is a named, parametrised piece of work with one right answer. This crate holds
+//! what both sides of that sentence share: the [`Map`] contract that executors run, the
+//! [`Definition`] that people read, [`Parameters`], [`Answer`]s that know their tolerances, and
+//! the [`Storage`] that bulk data lives in. It knows nothing of clocks, processes or reports.
+
+pub mod answer;
+pub mod catalogue;
+mod claims;
+pub mod definition;
+pub mod erased;
+pub mod generate;
+pub mod map;
+pub mod parameters;
+pub mod storage;
+
+pub use answer::{Answer, Mismatch, Tolerance};
+pub use catalogue::{Catalogue, Entry};
+pub use definition::{Bound, Definition, Kind, Preset, Shape};
+pub use erased::Erased;
+pub use map::{Context, Handover, InputError, Map, Region, Step, TaskError, TaskFailure, Workload};
+pub use parameters::{Parameter, ParameterError, ParameterKind, Parameters, Value};
+pub use storage::{Input, Output, Storage};

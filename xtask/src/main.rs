@@ -1,0 +1,2 @@
+//! What CI runs, on any machine.
+fn main() {}
