@@ -225,9 +225,12 @@ impl DrawingBackend for SvgBackend {
         let mut drawing = self.drawing.borrow_mut();
         let html = match rotation(&style.transform()) {
             None => drawing.mark("text", &[("x", at.0), ("y", at.1 + drop), ("font-size", size)]),
-            Some(degrees) => drawing
-                .mark("text", &[("x", 0), ("y", drop), ("font-size", size)])
-                .attribute("transform", format_args!("translate({} {}) rotate({degrees})", at.0, at.1)),
+            Some(degrees) => {
+                drawing.mark("text", &[("x", 0), ("y", drop), ("font-size", size)]).attribute(
+                    "transform",
+                    format_args!("translate({} {}) rotate({degrees})", at.0, at.1),
+                )
+            }
         };
         match anchor.h_pos {
             HPos::Left => {}
@@ -285,8 +288,12 @@ mod tests {
         let svg = drawn(|area| {
             area.draw(&Rectangle::new([(10, 20), (5, 60)], Role::Series(0).color().filled()))
                 .expect("drawing into a string");
-            area.draw(&Circle::new((9, 9), 3, RGBColor(1, 2, 3).stroke_width(15)))
-                .expect("drawing into a string");
+            area.draw(&Circle::new(
+                (9, 9),
+                3,
+                ShapeStyle { color: RGBColor(1, 2, 3).to_rgba(), filled: false, stroke_width: 15 },
+            ))
+            .expect("drawing into a string");
         });
         assert_eq!(
             svg,
@@ -299,8 +306,9 @@ mod tests {
     fn text_is_escaped_and_anchored() {
         use plotters::style::text_anchor::Pos;
         let svg = drawn(|area| {
+            let ink = Role::Ink.color();
             let style = TextStyle::from(("sans-serif", 130).into_font())
-                .color(&Role::Ink.color())
+                .color(&ink)
                 .pos(Pos::new(HPos::Right, VPos::Center));
             area.draw(&Text::new("a<b", (100, 50), style)).expect("drawing into a string");
         });

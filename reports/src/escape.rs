@@ -101,8 +101,8 @@ impl Html {
         page
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(crate) fn into_string(self) -> String {
@@ -147,7 +147,8 @@ pub(crate) fn redact(text: &str) -> String {
     let mut rest = text;
     while let Some((at, home)) = next_home(rest) {
         let user = &rest[at + home.len()..];
-        let end = user.find(|c: char| c == '/' || c == ':' || c.is_whitespace() || "\"'`,;)".contains(c));
+        let end =
+            user.find(|c: char| c == '/' || c == ':' || c.is_whitespace() || "\"'`,;)".contains(c));
         out.push_str(&rest[..at]);
         out.push('~');
         rest = &user[end.unwrap_or(user.len())..];
@@ -165,7 +166,9 @@ fn next_home(text: &str) -> Option<(usize, &'static str)> {
                 let before = text[..at].chars().next_back();
                 let after = text[at + home.len()..].chars().next();
                 let apart = !before.is_some_and(|c| c.is_alphanumeric() || "._-~".contains(c));
-                apart && (home != "/root" || !after.is_some_and(|c| c.is_alphanumeric() || "._-".contains(c)))
+                apart
+                    && (home != "/root"
+                        || !after.is_some_and(|c| c.is_alphanumeric() || "._-".contains(c)))
             };
             let at = text.match_indices(home).map(|(at, _)| at).find(|&at| begins(at))?;
             Some((at, home))
@@ -191,10 +194,7 @@ mod tests {
     fn json_cannot_end_its_script() {
         let mut html = Html::new();
         html.json(&"</script><!--&\u{2028}").expect("a string serialises");
-        assert_eq!(
-            html.into_string(),
-            "\"\\u003c/script\\u003e\\u003c!--\\u0026\\u2028\""
-        );
+        assert_eq!(html.into_string(), "\"\\u003c/script\\u003e\\u003c!--\\u0026\\u2028\"");
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! The workloads: one file each, by what they spend their time on; the input they read and the
 //! servers they talk to.
 
+mod blocks;
+pub mod corpus;
 pub mod cpu;
 pub mod io;
+mod keys;
 pub mod overhead;
+#[cfg(test)]
+mod testing;
 
 use manyhands_contract::Catalogue;
 

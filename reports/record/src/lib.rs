@@ -1,0 +1,27 @@
+//! The record of a run: everything that was measured, and what can be said of it.
+//!
+//! What measures never draws, what draws never measures: this crate is the wall between them. It
+//! holds the [`schema`] of `record.json` ([`mod@file`] reads and writes it), the [`journal`] that a
+//! record grows in, and the [`statistics`] that turn raw samples into statements: pure functions,
+//! each with its source. [`verdict::groups`] applies them to a whole record, [`sentence`] says
+//! the outcome in words and [`mod@format`] writes the numbers.
+
+pub mod file;
+#[cfg(test)]
+mod fixture;
+pub mod format;
+pub mod journal;
+pub mod schema;
+pub mod sentence;
+pub mod statistics;
+pub mod summary;
+pub mod verdict;
+
+pub use file::RecordError;
+pub use schema::{
+    Bound, Card, Cell, CellId, Chunk, Doubt, ExecutorText, Failure, FailureKind, Header, Launch,
+    Machine, Memory, Mode, Record, Reference, Sample, Severity, Status, WorkloadText,
+};
+pub use statistics::{Estimate, Interval};
+pub use summary::{AtBound, CellSummary, Ratio, Verdict};
+pub use verdict::{Group, groups, noise_floor};

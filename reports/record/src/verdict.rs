@@ -1,0 +1,466 @@
+//! Who is faster than whom, as far as the run can tell.
+//!
+//! Cells of the same workload, version, parameters and input form a group. In it each cell is
+//! compared with the sequential one and with the fastest. A *difference* is one whose p-value,
+//! corrected for the number of comparisons in the group ([`holm`]), is below 0.05 and whose
+//! estimate is beyond the larger of 2 % and the noise floor of the run ([`noise`]). All else is a
+//! tie. So a tie may have an interval that excludes 1: the interval knows of no other comparison.
+//! The correction is the stricter of the two, so a difference's interval always excludes 1.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::statistics::{Paired, Times, holm, noise, ratio};
+use crate::summary::{CellSummary, Ratio, Verdict};
+use crate::{Cell, CellId, Record, WorkloadText};
+
+/// The executor that is the baseline of every speed-up.
+pub const BASELINE: &str = "sequential";
+
+/// A difference up to this is a tie, however sure: 2 %.
+const SMALLEST: f64 = 1.02;
+
+/// A corrected p-value below this is significant.
+const SIGNIFICANCE: f64 = 0.05;
+
+/// The cells of one workload, version, parameters and input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group<'a> {
+    /// The workload, with whatever tells this group from others of the same workload.
+    pub label: String,
+    /// What the record says about the workload.
+    pub text: Option<&'a WorkloadText>,
+    /// The workload's name.
+    pub workload: &'a str,
+    /// The workload's version.
+    pub version: u32,
+    /// Its parameters.
+    pub parameters: &'a BTreeMap<String, String>,
+    /// Digest of its input files.
+    pub input: Option<&'a str>,
+    /// In the order of the plan.
+    pub cells: Vec<CellSummary<'a>>,
+    /// The sequential cell that speed-ups refer to; the fastest, should there be several.
+    pub baseline: Option<usize>,
+    /// The cell with the shortest time. Whether it deserves the name, its `ties` and the
+    /// verdicts of the others say.
+    pub winner: Option<usize>,
+    /// The cells from which the winner could not be told apart.
+    pub ties: Vec<usize>,
+    /// The noise floor of the run: see [`noise_floor`].
+    pub floor: Option<f64>,
+}
+
+impl Group<'_> {
+    /// The other cells with a time, if they share too few rounds with the winner to be compared
+    /// with it.
+    pub fn undecided(&self) -> Vec<usize> {
+        let decided = |ratio: Ratio| ratio.verdict != Verdict::Inconclusive;
+        let rivals = (0..self.cells.len()).filter(|&i| Some(i) != self.winner);
+        rivals
+            .filter(|&i| self.cells[i].time.is_some())
+            .filter(|&i| !self.cells[i].vs_best.is_some_and(decided))
+            .collect()
+    }
+}
+
+/// The noise floor of a run, as a ratio: 1.03 says that a cell compared with itself differs by
+/// up to 3 % (see [`noise::floor`]). Absent where no cell has at least four launches.
+pub fn noise_floor(record: &Record) -> Option<f64> {
+    let sound = record.cells.iter().filter(|cell| cell.failure().is_none());
+    let values: Vec<Vec<f64>> = sound.filter_map(Times::of).map(|times| times.values()).collect();
+    noise::floor(&values, record.header.seed)
+}
+
+/// The groups of a record in the order of the plan, each with its verdicts.
+pub fn groups(record: &Record) -> Vec<Group<'_>> {
+    let floor = noise_floor(record);
+    let mut members: Vec<Vec<&Cell>> = Vec::new();
+    let mut places = BTreeMap::new();
+    for cell in &record.cells {
+        let place = *places.entry(key(&cell.id)).or_insert(members.len());
+        if place == members.len() {
+            members.push(Vec::new());
+        }
+        members[place].push(cell);
+    }
+    let firsts: Vec<&CellId> = members.iter().map(|cells| &cells[0].id).collect();
+    let labels: Vec<String> = firsts.iter().map(|id| group_label(id, &firsts)).collect();
+    members.iter().zip(labels).map(|(cells, label)| group(record, cells, label, floor)).collect()
+}
+
+type Key<'a> = (&'a str, u32, &'a BTreeMap<String, String>, Option<&'a str>);
+
+fn key(id: &CellId) -> Key<'_> {
+    (&id.workload, id.version, &id.parameters, id.input.as_deref())
+}
+
+fn group<'a>(
+    record: &'a Record,
+    cells: &[&'a Cell],
+    label: String,
+    floor: Option<f64>,
+) -> Group<'a> {
+    let times: Vec<Option<Times<'a>>> =
+        cells.iter().map(|cell| Times::of(cell).filter(|_| cell.failure().is_none())).collect();
+    let labels = CellLabels::of(cells);
+    let summaries = cells.iter().zip(&times);
+    let summaries: Vec<CellSummary<'a>> = summaries
+        .map(|(cell, times)| CellSummary::of(cell, labels.label(&cell.id), times.as_ref()))
+        .collect();
+    let (workload, version, parameters, input) = key(&cells[0].id);
+    let mut group = Group {
+        label,
+        text: record.header.workloads.iter().find(|text| text.name == workload),
+        workload,
+        version,
+        parameters,
+        input,
+        baseline: fastest(&summaries, |cell| cell.cell.id.executor == BASELINE),
+        winner: fastest(&summaries, |_| true),
+        cells: summaries,
+        ties: Vec::new(),
+        floor,
+    };
+    compare(&mut group, &times);
+    group
+}
+
+/// The cell with the shortest time among those that qualify; the first of equals.
+fn fastest(
+    cells: &[CellSummary<'_>],
+    qualifies: impl Fn(&CellSummary<'_>) -> bool,
+) -> Option<usize> {
+    let timed = cells.iter().enumerate().filter(|(_, cell)| qualifies(cell));
+    let timed = timed.filter_map(|(i, cell)| Some((i, cell.time?.ns)));
+    timed.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i)
+}
+
+/// Compares each cell with the baseline and with the winner, and fills in what follows.
+fn compare(group: &mut Group<'_>, times: &[Option<Times<'_>>]) {
+    let corrected = corrected(group, times);
+    let smallest = SMALLEST.max(group.floor.unwrap_or(1.0));
+    // The ratio `above` / `below` of two cells' times, as a statement about `about`.
+    let judged = |above: usize, below: usize, about: usize| {
+        let (paired, cold) = compared(times[above].as_ref()?, times[below].as_ref()?)?;
+        let p = corrected.get(&pair(above, below)).copied();
+        let verdict = verdict(paired.estimate, p, smallest, about == above);
+        let Paired { estimate, interval, pairs, .. } = paired;
+        Some(Ratio { estimate, interval, p, pairs, cold, verdict })
+    };
+    for (i, cell) in group.cells.iter_mut().enumerate() {
+        let baseline = group.baseline.filter(|&baseline| baseline != i);
+        cell.speedup = baseline.and_then(|baseline| judged(baseline, i, i));
+        let workers = f64::from(cell.cell.id.workers.max(1));
+        cell.efficiency = cell.speedup.map(|speedup| speedup.estimate / workers);
+        let winner = group.winner.filter(|&winner| winner != i);
+        cell.vs_best = winner.and_then(|winner| judged(i, winner, i));
+        if cell.vs_best.is_some_and(|ratio| ratio.verdict == Verdict::Tie) {
+            group.ties.push(i);
+        }
+    }
+}
+
+/// The corrected p-value of every comparison that is made, each pair once.
+///
+/// Two questions share the error that is allowed, half each. *Who differs from the baseline?*
+/// asks one comparison per other cell. *Who differs from the winner?* asks more than it seems:
+/// the winner is picked by looking at all others, so all their pairs count, made or not. In a
+/// simulation of equally fast cells, counting only those made claimed a difference in 7 of 100
+/// groups of 11 cells and in 11 of 100 groups of 100.
+fn corrected(group: &Group<'_>, times: &[Option<Times<'_>>]) -> BTreeMap<(usize, usize), f64> {
+    let timed: Vec<usize> = (0..times.len()).filter(|&i| times[i].is_some()).collect();
+    let others: Vec<usize> = timed.into_iter().filter(|&i| Some(i) != group.baseline).collect();
+    let pairs = others.len() * others.len().saturating_sub(1) / 2;
+    let share = if group.baseline.is_some() && pairs > 0 { 0.5 } else { 1.0 };
+    let question = |reference: Option<usize>, size: usize| -> Vec<((usize, usize), f64)> {
+        let against = others.iter().filter(|&&i| Some(i) != reference);
+        let p = |&i: &usize| {
+            let (one, other) = (times[reference?].as_ref()?, times[i].as_ref()?);
+            Some((pair(reference?, i), compared(one, other)?.0.p?))
+        };
+        let (pairs, p): (Vec<_>, Vec<f64>) = against.filter_map(p).unzip();
+        let adjusted = holm::adjust(&p, size).into_iter().map(|p| (p / share).min(1.0));
+        pairs.into_iter().zip(adjusted).collect()
+    };
+    let winner = group.winner.filter(|&winner| Some(winner) != group.baseline);
+    question(winner, pairs).into_iter().chain(question(group.baseline, others.len())).collect()
+}
+
+/// A pair, whichever of the two is named first.
+fn pair(a: usize, b: usize) -> (usize, usize) {
+    (a.min(b), a.max(b))
+}
+
+/// The ratio of two cells' times, and whether cold samples were compared: like with like, so
+/// where one has nothing else, the other's cold ones are taken too.
+fn compared(above: &Times<'_>, below: &Times<'_>) -> Option<(Paired, bool)> {
+    let cold = above.cold || below.cold;
+    Some((ratio::paired(above.logs(cold), below.logs(cold))?, cold))
+}
+
+/// `above`: whether the cell in question is the one whose time is divided.
+fn verdict(estimate: f64, p: Option<f64>, smallest: f64, above: bool) -> Verdict {
+    let Some(p) = p else { return Verdict::Inconclusive };
+    if p >= SIGNIFICANCE || estimate.max(1.0 / estimate) <= smallest {
+        return Verdict::Tie;
+    }
+    if (estimate > 1.0) == above { Verdict::Slower } else { Verdict::Faster }
+}
+
+/// The workload, with those of its parameters, and its version and input, that differ among the
+/// groups of the same workload.
+fn group_label(id: &CellId, all: &[&CellId]) -> String {
+    let same: Vec<&&CellId> = all.iter().filter(|other| other.workload == id.workload).collect();
+    let mut marks: Vec<String> = Vec::new();
+    if same.iter().any(|other| other.version != id.version) {
+        marks.push(format!("version {}", id.version));
+    }
+    let differs = |name: &str, value: &String| {
+        same.iter().any(|other| other.parameters.get(name) != Some(value))
+    };
+    let parameters = id.parameters.iter().filter(|(name, value)| differs(name, value));
+    marks.extend(parameters.map(|(name, value)| format!("{name}={value}")));
+    if same.iter().any(|other| other.input != id.input) {
+        // Eight digits of a digest tell inputs apart for a reader.
+        let input = id.input.as_deref().unwrap_or("none");
+        marks.push(format!("input {}", input.chars().take(8).collect::<String>()));
+    }
+    if marks.is_empty() {
+        return id.workload.clone();
+    }
+    format!("{} ({})", id.workload, marks.join(", "))
+}
+
+/// What a cell's label needs beside its executor to be the only one in its group.
+struct CellLabels {
+    /// Executors that appear with several numbers of workers.
+    workers: BTreeSet<String>,
+    /// Executors that appear with several chunks.
+    chunks: BTreeSet<String>,
+}
+
+impl CellLabels {
+    fn of(cells: &[&Cell]) -> Self {
+        let varied = |differ: fn(&CellId, &CellId) -> bool| {
+            let mut first = BTreeMap::new();
+            let ids = cells.iter().map(|cell| &cell.id);
+            ids.filter(|id| differ(first.entry(&id.executor).or_insert(*id), id))
+                .map(|id| id.executor.clone())
+                .collect()
+        };
+        Self {
+            workers: varied(|a, b| a.workers != b.workers),
+            chunks: varied(|a, b| a.chunk != b.chunk),
+        }
+    }
+
+    fn label(&self, id: &CellId) -> String {
+        let mut label = id.executor.clone();
+        if self.workers.contains(&id.executor) {
+            label.push_str(&format!(", {}", workers(id.workers)));
+        }
+        if self.chunks.contains(&id.executor) {
+            label.push_str(&format!(", chunk {}", id.chunk));
+        }
+        label
+    }
+}
+
+/// `1 worker`, `2 workers`.
+pub(crate) fn workers(workers: u32) -> String {
+    format!("{workers} worker{}", if workers == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{cell, failed, launch, record, six, timed};
+    use crate::statistics::noise::SplitMix64;
+    use crate::{Chunk, Record};
+
+    fn only(record: &Record) -> Group<'_> {
+        let mut groups = groups(record);
+        assert_eq!(groups.len(), 1);
+        groups.remove(0)
+    }
+
+    fn verdicts(record: &Record) -> Vec<(Option<Verdict>, Option<Verdict>)> {
+        let verdict = |ratio: Option<Ratio>| ratio.map(|ratio| ratio.verdict);
+        let group = only(record);
+        group.cells.iter().map(|cell| (verdict(cell.speedup), verdict(cell.vs_best))).collect()
+    }
+
+    #[test]
+    fn clear_differences_are_told_and_small_ones_are_ties() {
+        use Verdict::{Faster, Slower, Tie};
+        let record = record(vec![
+            timed("sequential", &six(1_000_000, 0)),
+            timed("threads", &six(520_000, 0)),
+            timed("rayon", &six(523_000, 1)),
+            timed("processes", &six(2_000_000, 1)),
+        ]);
+        let expected = [
+            (None, Some(Slower)),
+            (Some(Faster), None),
+            (Some(Faster), Some(Tie)),
+            (Some(Slower), Some(Slower)),
+        ];
+        assert_eq!(verdicts(&record), expected);
+        let group = only(&record);
+        assert_eq!((group.baseline, group.winner, &group.ties[..]), (Some(0), Some(1), &[2][..]));
+        assert!(group.undecided().is_empty());
+        // p-values of the same comparison agree, whichever way it is looked at.
+        assert_eq!(group.cells[1].speedup.unwrap().p, group.cells[0].vs_best.unwrap().p);
+    }
+
+    #[test]
+    fn ratios_are_those_of_the_printed_times() {
+        let record =
+            record(vec![timed("sequential", &six(1_000, 0)), timed("threads", &six(400, 1))]);
+        let group = only(&record);
+        let [sequential, threads] = &group.cells[..] else { panic!("two cells") };
+        let (slow, fast) = (sequential.time.unwrap().ns, threads.time.unwrap().ns);
+        let speedup = threads.speedup.unwrap();
+        assert!((speedup.estimate - slow / fast).abs() < 1e-9);
+        assert!((sequential.vs_best.unwrap().estimate - slow / fast).abs() < 1e-9);
+        assert!((threads.efficiency.unwrap() - slow / fast / 2.0).abs() < 1e-9);
+        assert_eq!(speedup.interval, sequential.vs_best.unwrap().interval);
+    }
+
+    #[test]
+    fn below_six_rounds_there_is_a_ratio_but_no_verdict() {
+        let record = record(vec![
+            timed("sequential", &[1_000, 1_010, 990]),
+            timed("threads", &[500, 501, 502]),
+        ]);
+        let group = only(&record);
+        let speedup = group.cells[1].speedup.unwrap();
+        assert_eq!((speedup.verdict, speedup.pairs), (Verdict::Inconclusive, 3));
+        assert_eq!((speedup.interval, speedup.p), (None, None));
+        assert!((speedup.estimate - 2.0).abs() < 0.01);
+        assert!(group.undecided() == [0] && group.ties.is_empty());
+    }
+
+    #[test]
+    fn a_sure_difference_below_two_percent_is_a_tie() {
+        let slow: Vec<u64> = vec![1_015_000; 6];
+        let record = record(vec![timed("sequential", &slow), timed("rayon", &[1_000_000; 6])]);
+        let group = only(&record);
+        let speedup = group.cells[1].speedup.unwrap();
+        assert_eq!((speedup.p, speedup.verdict), (Some(0.0), Verdict::Tie));
+    }
+
+    #[test]
+    fn a_noisy_run_calls_larger_differences_ties() {
+        // Halves of `wild` differ by far more than 10 %, so nobody's 10 % may be believed.
+        let record = record(vec![
+            timed("sequential", &[1_100_000; 6]),
+            timed("rayon", &[1_000_000; 6]),
+            timed("wild", &[4_000_000, 9_000_000, 2_000_000, 8_000_000, 3_000_000, 9_000_000]),
+        ]);
+        assert!(noise_floor(&record).unwrap() > 1.1);
+        assert_eq!(verdicts(&record)[1].0, Some(Verdict::Tie));
+    }
+
+    #[test]
+    fn failed_cells_are_rows_that_are_compared_with_nothing() {
+        let mut bad = timed("processes", &six(100, 0));
+        bad.launches.push(failed(6));
+        let record = record(vec![timed("sequential", &six(1_000, 0)), bad, cell("rayon", vec![])]);
+        let group = only(&record);
+        assert_eq!((group.winner, group.cells.len()), (Some(0), 3));
+        assert!(group.cells[1].failure.is_some());
+        assert_eq!((group.cells[1].time, group.cells[1].speedup), (None, None));
+        assert_eq!(group.cells[2].time, None);
+    }
+
+    #[test]
+    fn like_is_compared_with_like_where_a_cell_has_only_cold_samples() {
+        let cold = (0..6).map(|round| launch(round, &[4_000])).collect();
+        let record = record(vec![cell("sequential", cold), timed("threads", &[1_000; 6])]);
+        let group = only(&record);
+        let speedup = group.cells[1].speedup.unwrap();
+        // timed() makes the cold sample twice as long as the warm ones.
+        assert!(speedup.cold && (speedup.estimate - 2.0).abs() < 1e-9, "{speedup:?}");
+        assert!(group.cells[0].time.unwrap().cold);
+    }
+
+    #[test]
+    fn groups_are_told_apart_by_what_differs_and_cells_by_what_varies() {
+        let mut other = timed("threads", &[5; 6]);
+        other.id.parameters.insert("limit".to_owned(), "2000".to_owned());
+        let mut four = timed("threads", &[5; 6]);
+        four.id.workers = 4;
+        let mut chunked = timed("rayon", &[5; 6]);
+        chunked.id.chunk = Chunk::Tasks(10);
+        let cells = vec![
+            timed("threads", &[5; 6]),
+            other,
+            four,
+            timed("rayon", &[5; 6]),
+            chunked,
+            timed("sequential", &[5; 6]),
+        ];
+        let record = record(cells);
+        let groups = groups(&record);
+        let labels: Vec<&str> = groups.iter().map(|group| group.label.as_str()).collect();
+        assert_eq!(labels, ["primes (limit=1000)", "primes (limit=2000)"]);
+        let labels: Vec<&str> = groups[0].cells.iter().map(|cell| cell.label.as_str()).collect();
+        let expected = [
+            "threads, 2 workers",
+            "threads, 4 workers",
+            "rayon, chunk auto",
+            "rayon, chunk 10",
+            "sequential",
+        ];
+        assert_eq!(labels, expected);
+        assert_eq!(groups[1].cells[0].speedup, None);
+    }
+
+    #[test]
+    fn among_equals_a_difference_is_claimed_in_at_most_one_group_of_twenty() {
+        // Eleven equally fast cells with 3 % of noise between launches.
+        let mut random = SplitMix64::new(9);
+        let mut time = || {
+            let sum: f64 = (0..12).map(|_| random.next() as f64 / u64::MAX as f64).sum();
+            (1e6 * (0.03 * (sum - 6.0)).exp()) as u64
+        };
+        let mut wrong = 0;
+        for _ in 0..200 {
+            let names = (0..10).map(|i| format!("e{i}")).chain([BASELINE.to_owned()]);
+            let mut walls = || (0..10).map(|_| time()).collect::<Vec<_>>();
+            let cells = names.map(|name| timed(&name, &walls())).collect();
+            let record = record(cells);
+            let told = |ratio: Option<Ratio>| {
+                ratio.is_some_and(|r| matches!(r.verdict, Verdict::Faster | Verdict::Slower))
+            };
+            wrong +=
+                usize::from(only(&record).cells.iter().any(|c| told(c.speedup) || told(c.vs_best)));
+        }
+        assert!(wrong <= 10, "{wrong} of 200");
+    }
+
+    #[test]
+    fn hostile_numbers_give_no_panic_and_nothing_infinite() {
+        let mut cells = vec![
+            timed("sequential", &[0; 6]),
+            timed("threads", &[0, u64::MAX / 2, 0, 1, 0, u64::MAX / 2]),
+            cell("rayon", vec![launch(0, &[]), launch(0, &[7, 7]), launch(0, &[8, 8])]),
+            cell("processes", vec![]),
+        ];
+        cells[1].id.workers = 0;
+        cells[1].launches[0].samples[1].user_ns = Some(u64::MAX);
+        cells[1].launches[0].samples[1].system_ns = Some(u64::MAX);
+        let record = record(cells);
+        for cell in &only(&record).cells {
+            let ratios = [cell.speedup, cell.vs_best];
+            for ratio in ratios.into_iter().flatten() {
+                assert!(ratio.estimate.is_finite() && ratio.estimate > 0.0, "{ratio:?}");
+                assert!(ratio.interval.is_none_or(|i| i.low > 0.0 && i.high.is_finite()));
+            }
+            assert!(cell.efficiency.is_none_or(f64::is_finite));
+            assert!(cell.time.is_none_or(|time| time.ns >= 1.0));
+        }
+        assert!(groups(&crate::fixture::record(vec![])).is_empty());
+    }
+}

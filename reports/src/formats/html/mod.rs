@@ -1,0 +1,93 @@
+//! One page that explains itself: claim, doubts, results, failures, limits, method, data.
+//!
+//! It is made to be trusted: its policy forbids everything but its own style sheet, and to last:
+//! it needs no network, no script and no file beside it.
+
+mod closing;
+mod tables;
+mod trust;
+mod workload;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use manyhands_record::{Group, Record, groups};
+use sha2::{Digest, Sha256};
+
+use crate::escape::Html;
+use crate::{ReportError, view};
+
+const PAGE: &str = include_str!("../../../templates/page.html");
+const METHOD: &str = include_str!("../../../templates/method.html");
+const STYLE: &str = include_str!("../../../assets/report.css");
+
+/// A page that is larger makes browsers slow, and mail servers refuse it.
+const LIMIT: usize = 8 * 1024 * 1024;
+
+/// The whole page.
+pub(crate) fn page(record: &Record) -> Result<String, ReportError> {
+    let groups = groups(record);
+    let part = |fill: &dyn Fn(&mut Html)| {
+        let mut html = Html::new();
+        fill(&mut html);
+        html
+    };
+    let claim = view::claim(&groups);
+    let page = Html::fill(
+        PAGE,
+        &[
+            ("policy", &part(&|h| _ = h.attribute("content", policy()))),
+            ("generator", &part(&|h| _ = h.attribute("content", generator(record)))),
+            ("title", &part(&|h| _ = h.text(&claim).text(" · manyhands"))),
+            ("style", &part(&|h| _ = h.raw(STYLE))),
+            ("claim", &part(&|h| header(h, record, &claim))),
+            ("trust", &trust::section(record, &groups)),
+            ("contents", &part(&|h| contents(h, &groups))),
+            ("workloads", &workload::sections(record, &groups)),
+            ("failures", &closing::failures(&groups)),
+            ("limits", &closing::limits(record, &groups)),
+            ("method", &part(&|h| _ = h.raw(METHOD))),
+            ("data", &closing::data(record)),
+            ("footer", &part(&|h| _ = h.element("p", "", generator(record)))),
+        ],
+    );
+    let page = page.into_string();
+    if page.len() > LIMIT {
+        return Err(ReportError::TooLarge { bytes: page.len(), limit: LIMIT });
+    }
+    Ok(page)
+}
+
+/// Only the style sheet of this page, known by its hash, may have an effect.
+fn policy() -> String {
+    let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; \
+         form-action 'none'"
+    )
+}
+
+fn generator(record: &Record) -> String {
+    format!(
+        "Made by manyhands {} from a record of manyhands {}.",
+        env!("CARGO_PKG_VERSION"),
+        record.header.version
+    )
+}
+
+fn header(html: &mut Html, record: &Record, claim: &str) {
+    html.element("h1", "", claim);
+    html.element("p", "lede", view::setting(record));
+}
+
+/// The groups with what was found about each, as links.
+fn contents(html: &mut Html, groups: &[Group<'_>]) {
+    if groups.len() < 2 {
+        return;
+    }
+    html.raw("<nav aria-label=\"Workloads\">\n<ul>\n");
+    for (n, group) in groups.iter().enumerate() {
+        html.raw("<li><a").attribute("href", format_args!("#w{n}")).raw("><bdi>");
+        html.text(&group.label).raw("</bdi></a></li>\n");
+    }
+    html.raw("</ul>\n</nav>\n");
+}

@@ -1,0 +1,190 @@
+//! What was found about one workload: words, charts, tables.
+
+use manyhands_record::{Group, Record, WorkloadText, sentence};
+
+use super::tables;
+use crate::charts::{Figure, Row, memory, speedup, time};
+use crate::escape::{Html, redact};
+use crate::view;
+
+pub(super) fn sections(record: &Record, groups: &[Group<'_>]) -> Html {
+    let looks = view::looks(record);
+    let mut html = Html::new();
+    for (n, group) in groups.iter().enumerate() {
+        let (rows, cells): (Vec<Row>, Vec<usize>) = view::rows(group, &looks).into_iter().unzip();
+        let id = format!("w{n}");
+        html.raw("<section").attribute("aria-labelledby", &id).raw(">\n");
+        heading(&mut html, group, &id);
+        times(&mut html, group, &rows, &id);
+        speedups(&mut html, record, group, &rows, &id);
+        memories(&mut html, group, &rows, &id);
+        html.element("h3", "table", "All cells");
+        tables::cells(&mut html, group, &rows, &cells);
+        tables::cards(&mut html, group, &rows, &cells);
+        html.close("section");
+    }
+    html
+}
+
+fn heading(html: &mut Html, group: &Group<'_>, id: &str) {
+    html.raw("<h2").attribute("id", id).raw("><bdi>").text(&group.label).raw("</bdi></h2>\n");
+    if let Some(text) = group.text {
+        html.open("p", "eyebrow").text(kind(text)).close("p");
+        html.element("p", "", redact(&text.about));
+    }
+    parameters(html, group);
+    if let Some(sentence) = sentence::sentence(group) {
+        html.element("p", "finding", redact(&sentence));
+    }
+    bound(html, group);
+}
+
+/// `computes · map · one task: a range of 1,000 numbers`.
+fn kind(text: &WorkloadText) -> String {
+    let kind = match text.kind.as_str() {
+        "cpu" => "Work that computes",
+        "io" => "Work that waits",
+        "mixed" => "Work that computes and waits",
+        "overhead" => "Overhead, no work",
+        other => other,
+    };
+    let mut parts = vec![kind.to_owned(), format!("shape {}", text.shape)];
+    if !text.task.is_empty() {
+        parts.push(format!("one task: {}", text.task));
+    }
+    if text.simulated {
+        parts.push("its waiting is simulated".to_owned());
+    }
+    parts.join(" · ")
+}
+
+fn parameters(html: &mut Html, group: &Group<'_>) {
+    if group.parameters.is_empty() && group.input.is_none() {
+        return;
+    }
+    html.open("p", "eyebrow").text("With ");
+    for (n, (name, value)) in group.parameters.iter().enumerate() {
+        html.text(if n == 0 { "" } else { ", " });
+        html.raw("<code>").text(format_args!("{name}={}", redact(value))).raw("</code>");
+    }
+    if let Some(input) = group.input {
+        html.text(" on input ").raw("<code>").text(input).raw("</code>");
+    }
+    html.close("p");
+}
+
+fn bound(html: &mut Html, group: &Group<'_>) {
+    let Some(at) = group.winner.and_then(|at| group.cells[at].bound) else {
+        return;
+    };
+    let share = manyhands_record::format::percent(at.fraction);
+    let floor = manyhands_record::format::duration(at.bound.floor_ns as f64);
+    let reason = redact(&at.bound.reason);
+    if at.broken {
+        let text = format!(
+            "A sample was faster than the bound of {floor} ({reason}) allows: one of the two is wrong."
+        );
+        html.element("p", "bad", text);
+    } else {
+        let near =
+            if at.near { "so the bound explains its speed" } else { "so there is room above it" };
+        let text = format!(
+            "No executor can take less than {floor} here: {reason}. The fastest is at {share} of that limit, {near}."
+        );
+        html.element("p", "", text);
+    }
+}
+
+/// Everything around a chart.
+struct Frame<'a> {
+    id: String,
+    title: String,
+    sub: String,
+    read: &'a str,
+    doubt: String,
+}
+
+impl Frame<'_> {
+    fn write(&self, html: &mut Html, figure: &Figure, table: impl FnOnce(&mut Html)) {
+        html.raw("<figure>\n").element("h3", "", &self.title).element("p", "sub", &self.sub);
+        html.raw("<div class=\"chart\" tabindex=\"0\" role=\"group\"")
+            .attribute("aria-label", &self.title)
+            .raw(">\n");
+        html.add(&figure.svg(&self.id, &self.title)).close("div");
+        html.raw("<figcaption>\n<p><strong>How to read this.</strong> ")
+            .text(self.read)
+            .raw("</p>\n");
+        if !self.doubt.is_empty() {
+            html.raw("<p><strong>When to doubt it.</strong> ").text(&self.doubt).raw("</p>\n");
+        }
+        html.close("figcaption").raw("<details>\n<summary>The numbers of this chart</summary>\n");
+        table(html);
+        html.raw("</details>\n</figure>\n");
+    }
+}
+
+/// `metric, n, interval, baseline`, as far as they are known.
+fn sub(group: &Group<'_>, metric: &str, interval: bool, baseline: bool) -> String {
+    let mut parts = vec![metric.to_owned()];
+    parts.extend(view::launches(group));
+    if interval {
+        let drawn = group.cells.iter().any(|c| c.time.is_some_and(|t| t.interval.is_some()));
+        parts.push(
+            if drawn { "95 % intervals" } else { "too few launches for intervals" }.to_owned(),
+        );
+    }
+    if baseline {
+        parts.extend(view::baseline(group).map(|text| format!("baseline: {text}")));
+    }
+    parts.join(" · ")
+}
+
+fn times(html: &mut Html, group: &Group<'_>, rows: &[Row], id: &str) {
+    let read = if time::is_log(rows) {
+        "A row is an executor with a number of workers, a mark is the time it took: further left is faster, \
+         and each step of the axis multiplies. The whisker is the 95 % interval; a hatched row has no time, for the reason beside it."
+    } else {
+        "A row is an executor with a number of workers, its bar the time it took: shorter is faster. \
+         The whisker at its end is the 95 % interval; a hatched row has no time, for the reason beside it."
+    };
+    let frame = Frame {
+        id: format!("{id}-time"),
+        title: view::time_title(group),
+        sub: sub(group, "Wall time of one run of the work", true, false),
+        read,
+        doubt: view::time_doubt(group),
+    };
+    frame.write(html, &time::draw(rows), |html| tables::times(html, group, rows));
+}
+
+fn speedups(html: &mut Html, record: &Record, group: &Group<'_>, rows: &[Row], id: &str) {
+    let ideal = view::ideal(group, record);
+    let Some(figure) = speedup::draw(rows, &ideal) else {
+        return;
+    };
+    let frame = Frame {
+        id: format!("{id}-speedup"),
+        title: view::speedup_title(group),
+        sub: sub(group, "Sequential time divided by the executor's, paired by round", true, true),
+        read: "Higher is faster; 2x is half the time. A line that follows the dashed one gets all that \
+               its workers could give; a line that bends away pays for handing out work, for sharing, or for a limit that all run into.",
+        doubt: view::speedup_doubt(record, group, &ideal),
+    };
+    frame.write(html, &figure, |html| tables::speedups(html, group, rows));
+}
+
+fn memories(html: &mut Html, group: &Group<'_>, rows: &[Row], id: &str) {
+    if group.cells.iter().all(|cell| cell.memory_peak.is_none()) {
+        html.element("p", "muted small", "No launch of this workload watched its memory.");
+        return;
+    }
+    let frame = Frame {
+        id: format!("{id}-memory"),
+        title: view::memory_title(group),
+        sub: "Peak memory of the process tree (PSS), median of its own launches".to_owned(),
+        read: "The pale part was there before the executor started, the input included; the full part is what \
+               running added. Processes that share memory are charged their share only.",
+        doubt: view::memory_doubt(group),
+    };
+    frame.write(html, &memory::draw(rows), |html| tables::memories(html, group, rows));
+}

@@ -1,0 +1,99 @@
+//! The table in GitHub's Markdown, for a pull request or a wiki.
+
+use std::fmt::{Display, Write};
+
+use manyhands_record::format::{ABSENT, bytes, duration, duration_within, ratio, ratio_within};
+use manyhands_record::{Group, Ratio, Record, Verdict, groups, sentence};
+
+use crate::charts::Row;
+use crate::escape::{redact, visible};
+use crate::view;
+
+const HEAD: &str = "| executor | workers | time | against sequential | CPU | memory |\n\
+                    |:---|---:|---:|:---|---:|---:|\n";
+
+/// The claim, then a table for each group.
+pub(crate) fn document(record: &Record) -> String {
+    let groups = groups(record);
+    let mut out =
+        format!("**{}**\n\n{}\n", Escaped(&view::claim(&groups)), Escaped(&view::setting(record)));
+    for group in &groups {
+        section(&mut out, record, group);
+    }
+    out
+}
+
+fn section(out: &mut String, record: &Record, group: &Group<'_>) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "\n### {}\n\n", Escaped(&group.label));
+    if let Some(sentence) = sentence::sentence(group) {
+        let _ = write!(out, "{}\n\n", Escaped(&redact(&sentence)));
+    }
+    out.push_str(HEAD);
+    for (row, at) in view::rows(group, &view::looks(record)) {
+        line(out, group, &row, at);
+    }
+}
+
+fn line(out: &mut String, group: &Group<'_>, row: &Row, at: usize) {
+    let cell = &group.cells[at];
+    let name = match &row.chunk {
+        None => row.executor.clone(),
+        Some(chunk) => format!("{} chunk={chunk}", row.executor),
+    };
+    let _ = write!(out, "| {} | {} |", Escaped(&name), row.workers);
+    if let Err(gap) = &row.time {
+        let _ = writeln!(out, " {ABSENT} | {}: {} | | |", Escaped(&gap.kind), Escaped(&gap.reason));
+        return;
+    }
+    let figures = [
+        cell.time.map(|time| duration_within(time.ns, time.interval)),
+        cell.speedup.map(against),
+        cell.cpu_ns.map(duration),
+        cell.memory_peak.map(bytes),
+    ];
+    for figure in figures {
+        let _ = write!(out, " {} |", Escaped(figure.as_deref().unwrap_or(ABSENT)));
+    }
+    out.push('\n');
+}
+
+fn against(found: Ratio) -> String {
+    match found.verdict {
+        Verdict::Faster | Verdict::Slower => ratio_within(found.estimate, found.interval),
+        Verdict::Tie => "tie".to_owned(),
+        Verdict::Inconclusive => format!("{}, unsure", ratio(found.estimate)),
+    }
+}
+
+/// Text that Markdown shows as it is: no markup, no mention of a person or an issue, no line end.
+struct Escaped<'a>(&'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                c if c.is_whitespace() => f.write_char(' ')?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '&' => f.write_str("&amp;")?,
+                '@' => f.write_str("&#64;")?,
+                '#' => f.write_str("&#35;")?,
+                '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '~' | '!' | '$' => write!(f, "\\{c}")?,
+                c => f.write_char(visible(c))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markdown_in_names_is_shown_not_obeyed() {
+        let text = Escaped("a|b\n<b> *x* @ann #1 `c`").to_string();
+        assert_eq!(text, r"a\|b &lt;b&gt; \*x\* &#64;ann &#35;1 \`c\`");
+    }
+}

@@ -1,0 +1,5 @@
+//! What a record can be turned into: one file, or folder, per format.
+
+pub(crate) mod html;
+pub(crate) mod markdown;
+pub(crate) mod terminal;

@@ -1,0 +1,131 @@
+//! The page, as a whole: well-formed, self-contained, safe, small.
+
+mod sample;
+
+use manyhands_record::{Mode, Record};
+use manyhands_reports::html;
+
+/// Writes the page where a person can look at it, and parses it as strictly as XML allows.
+fn page(record: &Record, name: &str) -> String {
+    let page = html(record).expect("the page is not too large");
+    let path = format!("{}/{name}.html", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&path, &page).expect("the test's directory is writable");
+    check(&page, &path);
+    page
+}
+
+fn check(page: &str, path: &str) {
+    let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
+    let document = roxmltree::Document::parse_with_options(page, options)
+        .unwrap_or_else(|error| panic!("{path} is not well-formed: {error}"));
+    let mut ids = std::collections::HashSet::new();
+    let mut level = 0;
+    for node in document.descendants().filter(roxmltree::Node::is_element) {
+        let name = node.tag_name().name();
+        for attribute in node.attributes() {
+            let (key, value) = (attribute.name(), attribute.value());
+            assert!(
+                !["style", "src", "srcset", "action", "data", "poster"].contains(&key),
+                "{key}"
+            );
+            assert!(!key.starts_with("on"), "{key}");
+            assert!(key != "href" || value.starts_with('#'), "{value}");
+            assert!(key != "id" || ids.insert(value.to_owned()), "the id {value} twice");
+        }
+        let plain = name != "script" || node.attribute("type") == Some("application/json");
+        assert!(plain, "a script that runs");
+        assert!(
+            !["iframe", "object", "embed", "link", "img", "base", "form"].contains(&name),
+            "{name}"
+        );
+        if let Some(found) = name.strip_prefix('h').and_then(|n| n.parse::<u32>().ok()) {
+            assert!(found <= level + 1, "h{found} follows h{level}");
+            level = found;
+        }
+    }
+    for node in document.descendants() {
+        let references =
+            ["aria-labelledby", "href"].into_iter().filter_map(|key| node.attribute(key));
+        for id in references.flat_map(str::split_whitespace) {
+            assert!(ids.contains(id.trim_start_matches('#')), "nothing has the id {id}");
+        }
+    }
+}
+
+#[test]
+fn a_default_run_makes_a_small_page_with_three_charts_for_each_workload() {
+    let record = sample::default_run();
+    assert_eq!(record.cells.len(), 45);
+    let page = page(&record, "default");
+    assert_eq!(page.matches("role=\"img\"").count(), 9);
+    assert!(page.len() <= 1_572_864, "{} bytes", page.len());
+    assert!(!page.contains("/home/ann"), "a home directory is shown");
+}
+
+#[test]
+fn the_policy_comes_first_and_knows_the_style_sheet() {
+    use base64::Engine;
+    use sha2::Digest;
+    let page = page(&sample::default_run(), "policy");
+    let style = page.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>"));
+    let digest = sha2::Sha256::digest(style.expect("there is a style sheet").0.as_bytes());
+    let hash = base64::engine::general_purpose::STANDARD.encode(digest);
+    let policy = format!(
+        "<head>\n<meta http-equiv=\"Content-Security-Policy\" content=\"default-src &#39;none&#39;; \
+         style-src &#39;sha256-{hash}&#39;; img-src data:; base-uri &#39;none&#39;; form-action &#39;none&#39;\"/>"
+    );
+    assert!(page.contains(&policy), "{}", &page[..600]);
+}
+
+#[test]
+fn many_workers_make_a_page() {
+    page(&sample::large_machine(), "large");
+}
+
+#[test]
+fn hostile_names_are_text_and_every_failure_is_shown() {
+    let page = page(&sample::hostile(), "hostile");
+    assert!(!page.contains("<script>alert"));
+    for kind in [
+        "unsupported",
+        "bad input",
+        "task error",
+        "panic",
+        "process died",
+        "timed out",
+        "wrong answer",
+        "protocol error",
+    ] {
+        assert!(page.contains(kind), "{kind}");
+    }
+}
+
+#[test]
+fn little_data_makes_a_page_too() {
+    let full = sample::large_machine();
+    let with = |cells: &[usize], launches: usize| {
+        let mut record = full.clone();
+        record.cells = cells.iter().map(|n| full.cells[*n].clone()).collect();
+        for cell in &mut record.cells {
+            cell.launches.truncate(launches);
+        }
+        record
+    };
+    page(&with(&[], 0), "no-cells");
+    page(&with(&[0], 0), "no-launches");
+    page(&with(&[0], 1), "one-executor");
+    page(&with(&[0, 1, 2], 1), "one-launch");
+    page(&with(&[3], 8), "no-baseline");
+}
+
+#[test]
+fn a_long_record_stands_beside_the_page() {
+    let mut record = sample::large_machine();
+    for cell in &mut record.cells {
+        for launch in cell.launches.iter_mut().filter(|launch| launch.mode == Mode::Time) {
+            launch.samples = vec![launch.samples[0]; 200];
+        }
+    }
+    let page = page(&record, "long");
+    assert!(page.contains("record.json") && !page.contains("application/json"));
+}

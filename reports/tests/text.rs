@@ -1,0 +1,80 @@
+//! The tables for terminals and pull requests.
+
+mod sample;
+
+use manyhands_record::{FailureKind, Record};
+use manyhands_reports::{Style, markdown, terminal};
+use unicode_width::UnicodeWidthStr;
+
+/// Four cells without noise, so that whole outputs can be compared.
+fn small() -> Record {
+    let mut record = sample::default_run();
+    record.header.workloads.truncate(1);
+    let mut noise = sample::Noise::new(5);
+    let mut measured = |executor: &str, workers, wall| {
+        sample::measured(sample::id("primes", executor, workers), wall, 6, 1, 0.01, &mut noise)
+    };
+    record.cells = vec![
+        measured("sequential", 1, 40e6),
+        measured("threads", 2, 20e6),
+        measured("rayon", 1, 40e6),
+        sample::failed(
+            sample::id("primes", "processes:shm", 2),
+            FailureKind::Died,
+            "worker 1 was ended by signal 9 while it read /home/ann/primes.bin",
+        ),
+    ];
+    record
+}
+
+#[test]
+fn the_terminal_shows_every_cell_and_then_what_it_comes_to() {
+    let shown = terminal(&small(), Style::default());
+    let (table, sentence) =
+        shown.split_at(shown.find("\nprimes: ").expect("a sentence follows") + 1);
+    assert_eq!(
+        table,
+        "primes\n\
+         executor       workers  time                  against sequential      CPU    memory\n\
+         sequential           1  40.0 ms [39.8, 40.3]  -                   38.8 ms  9.46 MiB\n\
+         threads              2  20.0 ms [19.8, 20.1]  2.00x [1.99, 2.02]  38.3 ms  9.94 MiB\n\
+         rayon                1  40.1 ms [39.9, 40.3]  tie                 38.8 ms  9.31 MiB\n\
+         processes:shm        2  failed, process died: worker 1 was ended by signal 9 while it read\n\
+         \u{20}                       ~/primes.bin\n"
+    );
+    assert!(sentence.starts_with("primes: threads"), "{sentence}");
+}
+
+#[test]
+fn nothing_is_wider_than_100_columns() {
+    for record in [sample::default_run(), sample::large_machine(), sample::hostile(), small()] {
+        for line in terminal(&record, Style::default()).lines() {
+            assert!(line.width() <= 100, "{} columns: {line}", line.width());
+            assert!(!line.contains('\u{1b}'), "{line}");
+        }
+    }
+}
+
+#[test]
+fn colour_changes_nothing_but_colour() {
+    let (plain, color) = (Style::default(), Style { color: true });
+    for record in [sample::default_run(), sample::hostile()] {
+        let mut stripped = terminal(&record, color);
+        for code in ["1", "2", "31", "32", "33", "0"] {
+            stripped = stripped.replace(&format!("\u{1b}[{code}m"), "");
+        }
+        assert_eq!(stripped, terminal(&record, plain));
+    }
+}
+
+#[test]
+fn markdown_has_a_row_for_each_cell() {
+    for record in [sample::default_run(), sample::hostile()] {
+        let document = markdown(&record);
+        // Head and ruler of a table for each heading.
+        let tables = document.lines().filter(|line| line.starts_with("### ")).count();
+        let rows = document.lines().filter(|line| line.starts_with("| ")).count();
+        assert_eq!(rows - tables, record.cells.len());
+        assert!(!document.contains("<script") && !document.contains("/home/ann"));
+    }
+}

@@ -1,0 +1,176 @@
+//! `manyhands run`: measure, write a record and a report, print a table.
+
+use std::fs;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser};
+use manyhands_contract::Catalogue;
+use manyhands_record::Record;
+
+use super::arguments::{self, InputArgs, WorkArgs};
+use super::progress::Progress;
+use super::{Cli, Command, table};
+use crate::error::{Error, Exit};
+use crate::measure::host;
+use crate::run::options::Options;
+use crate::run::{self, Resumed, Setting};
+use crate::signals::Interrupt;
+use crate::versions;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Workloads to measure; see 'manyhands list'. None: primes, risk, csv, fetch and ingest
+    #[arg(value_name = "WORKLOAD")]
+    workloads: Vec<String>,
+    /// Executors to compare; see 'manyhands list executors'. None: the five models
+    #[arg(short = 'e', long = "executors", value_name = "EXECUTOR,..")]
+    executors: Vec<String>,
+    /// Numbers of workers: 1,2,4 or 1..8. None: 1, 2, 4 .. cores to compute; 8 and 64 to wait
+    #[arg(short = 'w', long = "workers", value_name = "N,..|A..B")]
+    workers: Vec<String>,
+    #[command(flatten)]
+    work: WorkArgs,
+    #[command(flatten)]
+    input: InputArgs,
+    /// Tasks handed out at once; auto = ceil(tasks / (8 x workers))
+    #[arg(long, value_name = "N|auto", default_value = "auto")]
+    chunk: String,
+    /// Rounds to measure, one launch of every cell each; intervals need 6. Without it: 6, within
+    /// the budget
+    #[arg(long, value_name = "N")]
+    rounds: Option<NonZeroU32>,
+    /// Stop after the round that ends before this time. Without it: 60s, or none with --rounds
+    #[arg(long, value_name = "TIME")]
+    budget: Option<String>,
+    /// Time that a sample may take. Without it: 20 times the sequential time, at least 10s
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
+    /// Folder for record, journal and report. Without it: manyhands-out/<time>
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the interrupted run in this folder
+    #[arg(long, value_name = "DIR", exclusive = true)]
+    resume: Option<PathBuf>,
+    /// Print the record as one JSON document instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+impl RunArgs {
+    fn options(&self, command: Vec<String>) -> Result<Options, Error> {
+        Ok(Options {
+            workloads: self.workloads.clone(),
+            executors: arguments::executors(&self.executors)?,
+            workers: arguments::workers(&self.workers)?,
+            parameters: arguments::parameters(&self.work.param)?,
+            preset: self.work.preset.as_str().to_owned(),
+            chunk: arguments::chunk(&self.chunk)?,
+            rounds: self.rounds,
+            budget: arguments::duration(self.budget.as_deref(), "--budget")?,
+            timeout: arguments::duration(self.timeout.as_deref(), "--timeout")?,
+            seed: self.work.seed,
+            input: self.input.input.clone(),
+            command,
+        })
+    }
+}
+
+pub(super) fn run(
+    arguments: &RunArgs,
+    catalogue: &Catalogue,
+    colour: bool,
+) -> Result<Exit, Error> {
+    let machine = host::describe(versions::of_build());
+    let interrupt = Interrupt::install()
+        .map_err(|error| Error::failed(format!("cannot take over Ctrl-C: {error}")))?;
+    let program = super::own_program()?;
+    let mut progress = Progress::new();
+    let setting = |folder| Setting { catalogue, program: &program, machine: machine.clone(), folder, interrupt: &interrupt };
+    let (record, folder, json) = match &arguments.resume {
+        Some(folder) => {
+            let resumed = Resumed::read(folder, &machine)?;
+            let earlier = parse_again(resumed.command())?;
+            let options = earlier.options(resumed.command().to_vec())?;
+            let setting = setting(folder.clone());
+            (run::resume(&setting, &options, resumed, &mut progress)?, folder.clone(), earlier.json)
+        }
+        None => {
+            let options = arguments.options(std::env::args().skip(1).collect())?;
+            let (folder, made) = make_folder(arguments.out.as_deref())?;
+            let record = run::run(&setting(folder.clone()), &options, &mut progress);
+            if record.is_err() && made {
+                // Nothing was measured: leave no empty folder behind.
+                let _ = fs::remove_dir(&folder);
+            }
+            (record?, folder, arguments.json)
+        }
+    };
+    progress.finish();
+    show(&record, &folder, json, colour)?;
+    Ok(run::exit_of(&record))
+}
+
+/// The command of the earlier part of a run, parsed as it was then.
+fn parse_again(command: &[String]) -> Result<RunArgs, Error> {
+    let words = std::iter::once("manyhands".to_owned()).chain(command.iter().cloned());
+    match Cli::try_parse_from(words) {
+        Ok(Cli { command: Some(Command::Run(arguments)), .. }) => Ok(*arguments),
+        _ => Err(Error::failed(format!(
+            "cannot resume: the journal's command '{}' is no run; start a new one",
+            command.join(" ")
+        ))),
+    }
+}
+
+/// The run's folder and whether it was made for this run. A folder with a record in it is left
+/// alone: nothing measured is ever overwritten.
+pub(super) fn make_folder(out: Option<&Path>) -> Result<(PathBuf, bool), Error> {
+    let folder = out.map_or_else(
+        || Path::new("manyhands-out").join(run::now_in_a_name()),
+        Path::to_owned,
+    );
+    for name in [run::RECORD_FILE, manyhands_record::journal::FILE_NAME] {
+        if folder.join(name).exists() {
+            let folder = folder.display();
+            return Err(Error::usage(format!(
+                "{folder} holds a run already; give --out another folder, or go on with it by \
+                 --resume {folder}"
+            )));
+        }
+    }
+    let made = !folder.exists();
+    let probe = folder.join(".writable");
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&probe, ""))
+        .and_then(|()| fs::remove_file(&probe))
+        .map_err(|error| {
+            let folder = folder.display();
+            Error::usage(format!(
+                "cannot write to {folder}: {error}; give --out a folder that you may write to"
+            ))
+        })?;
+    Ok((folder, made))
+}
+
+/// The report to its file; the table, or the record, to standard output.
+pub(super) fn show(
+    record: &Record,
+    folder: &Path,
+    json: bool,
+    colour: bool,
+) -> Result<(), Error> {
+    let report = super::report::write(record, folder)?;
+    if json {
+        super::print(&(record.to_json() + "\n"))?;
+    } else {
+        super::print(&table::table(record, colour))?;
+        let record_file = folder.join(run::RECORD_FILE);
+        let mut written = format!("record  {}\n", record_file.display());
+        if let Some(report) = report {
+            written += &format!("report  {}\n", report.display());
+        }
+        super::print(&written)?;
+    }
+    Ok(())
+}

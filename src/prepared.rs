@@ -1,0 +1,55 @@
+//! Making a workload by name and handing it, with its type, to who runs it.
+
+use manyhands_contract::{Catalogue, Context, Erased, Handover, InputError, Map};
+
+/// What is done with a prepared workload, whatever its type.
+pub(crate) trait Visitor {
+    /// What comes of it.
+    type Output;
+
+    /// Receives the workload, what worker processes must know of it, and its lines for the
+    /// fairness card.
+    fn visit<M: Map>(
+        self,
+        work: M,
+        handover: Handover,
+        card: Vec<(&'static str, String)>,
+    ) -> Self::Output;
+}
+
+/// Prepares the workload `name` and hands it to `visitor`.
+///
+/// Workloads whose tasks can be as short as the hand-over itself are instantiated in full; all
+/// others go behind one indirect call per chunk, so that each executor is compiled three times
+/// and not once per workload.
+///
+/// # Errors
+/// When the name is unknown or the input is wrong.
+pub(crate) fn prepare<V: Visitor>(
+    catalogue: &Catalogue,
+    name: &str,
+    context: &Context<'_>,
+    visitor: V,
+) -> Result<V::Output, InputError> {
+    let entry = catalogue.get(name).map_err(InputError)?;
+    #[cfg(feature = "workloads")]
+    {
+        use manyhands_contract::Workload;
+        use manyhands_workloads::{cpu::squares::Squares, overhead::spin::Spin};
+        if std::ptr::eq(entry.definition, Spin::DEFINITION) {
+            return Ok(visit_in_full(Spin::prepare(context)?, visitor));
+        }
+        if std::ptr::eq(entry.definition, Squares::DEFINITION) {
+            return Ok(visit_in_full(Squares::prepare(context)?, visitor));
+        }
+    }
+    let work: Erased = (entry.prepare)(context)?;
+    let (handover, card) = (work.handover(), work.card());
+    Ok(visitor.visit(work, handover, card))
+}
+
+#[cfg(feature = "workloads")]
+fn visit_in_full<W: manyhands_contract::Workload, V: Visitor>(work: W, visitor: V) -> V::Output {
+    let (handover, card) = (work.handover(), work.card());
+    visitor.visit(work, handover, card)
+}

@@ -1,0 +1,195 @@
+//! One launch: a fresh process that measures one cell once.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use manyhands_contract::Answer;
+use manyhands_record::{Failure, FailureKind, Launch, Memory, Mode, Sample};
+
+use super::plan::{Group, PlannedCell};
+use crate::cell::wire::{PROTOCOL, WirePrepare, WireResult};
+use crate::cell::{Cell, LaunchError};
+use crate::measure::memory::{self, Tree, Watch};
+use crate::signals::Interrupt;
+
+/// Samples after the cold one, at most: beyond ten in one process, more rounds say more.
+pub const MOST_SAMPLES: u32 = 10;
+
+/// What every launch of a run has in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Launcher<'a> {
+    /// The program that answers to `PROGRAM __manyhands ...`.
+    pub program: &'a Path,
+    /// Seeds everything that is drawn.
+    pub seed: u64,
+    /// How a user stops the run.
+    pub interrupt: &'a Interrupt,
+}
+
+/// What is asked of one launch.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// The cell's group.
+    pub group: &'a Group,
+    /// The cell.
+    pub cell: &'a PlannedCell,
+    /// What it is for.
+    pub mode: Mode,
+    /// What every answer is checked against; none makes the first answer the reference.
+    pub reference: Option<&'a Answer>,
+    /// Time that one sample may take.
+    pub timeout: Option<Duration>,
+    /// Time to spend on this launch, as far as two samples allow.
+    pub slice: Duration,
+    /// Samples after the cold one, at most.
+    pub samples: u32,
+}
+
+/// What came of a launch, and the answer that it gave.
+#[derive(Debug)]
+pub struct Launched {
+    /// Its row; round, sequence and begin are for the caller to fill in.
+    pub launch: Launch,
+    /// The first answer, if there was one.
+    pub answer: Option<Answer>,
+}
+
+/// The user asked the run to stop.
+#[derive(Debug)]
+pub struct Interrupted;
+
+impl Launcher<'_> {
+    /// Measures a cell once. What goes wrong is in the launch; its samples so far are kept.
+    ///
+    /// # Errors
+    /// When the user asked the run to stop; the launch is then lost.
+    pub fn launch(&self, order: &Order<'_>) -> Result<Launched, Interrupted> {
+        let mut launched = Launched { launch: empty_launch(order.mode), answer: None };
+        match self.measure(order, &mut launched) {
+            Ok(()) => Ok(launched),
+            Err(LaunchError::Interrupted) => Err(Interrupted),
+            Err(LaunchError::Failed(failure)) => {
+                launched.launch.failure = Some(failure);
+                Ok(launched)
+            }
+        }
+    }
+
+    fn measure(&self, order: &Order<'_>, launched: &mut Launched) -> Result<(), LaunchError> {
+        let began = Instant::now();
+        let mut cell = Cell::launch(self.program, order.timeout, self.interrupt)?;
+        let ready = cell.prepare(self.wire(order))?;
+        let launch = &mut launched.launch;
+        launch.prepare_ns = Some(ready.prepare_ns);
+        launch.startup_ns = Some(ready.startup_ns);
+        launch.card = Some(ready.card);
+        match order.mode {
+            Mode::Memory => {
+                let mut watched = watch(&mut cell, order, launched)?;
+                watched.before = ready.before_bytes;
+                launched.launch.memory = Some(watched);
+            }
+            Mode::Time | Mode::Trace => {
+                let mut taken = 0;
+                while taken == 0 || wants_another(&launched.launch.samples, order, began) {
+                    take_sample(&mut cell, order, launched)?;
+                    taken += 1;
+                }
+            }
+        }
+        launched.launch.teardown_ns = Some(cell.finish()?);
+        Ok(())
+    }
+
+    fn wire(&self, order: &Order<'_>) -> WirePrepare {
+        let id = &order.cell.id;
+        WirePrepare {
+            protocol: PROTOCOL,
+            workload: id.workload.clone(),
+            version: id.version,
+            parameters: id.parameters.clone(),
+            seed: self.seed.to_string(),
+            input: order.group.input.clone(),
+            executor: id.executor.clone(),
+            workers: id.workers,
+            chunk: id.chunk,
+            mode: order.mode,
+        }
+    }
+}
+
+/// Whether there is to be another sample: a cold and a warm one in any case, then as many as fit
+/// into the launch's share of the budget.
+fn wants_another(samples: &[Sample], order: &Order<'_>, began: Instant) -> bool {
+    let warm = samples.len().saturating_sub(1) as u32;
+    if warm >= order.samples {
+        return false;
+    }
+    let last = samples.last().map_or(Duration::ZERO, |sample| Duration::from_nanos(sample.wall_ns));
+    warm == 0 || began.elapsed() + last < order.slice
+}
+
+fn take_sample(
+    cell: &mut Cell<'_>,
+    order: &Order<'_>,
+    launched: &mut Launched,
+) -> Result<(), LaunchError> {
+    let result = cell.sample()?;
+    let answer = result.answer();
+    if let Some(reference) = order.reference.or(launched.answer.as_ref()) {
+        reference.check(&answer).map_err(|mismatch| Failure {
+            kind: FailureKind::WrongAnswer,
+            reason: mismatch.to_string(),
+            log: None,
+        })?;
+    }
+    launched.answer.get_or_insert(answer);
+    launched.launch.samples.push(sample(&result));
+    Ok(())
+}
+
+/// One sample while the tree's memory is watched. Its time is kept and never used: watching
+/// disturbs it.
+fn watch(
+    cell: &mut Cell<'_>,
+    order: &Order<'_>,
+    launched: &mut Launched,
+) -> Result<Memory, LaunchError> {
+    match Watch::start(Tree::below(cell.supervisor_id())) {
+        Ok(watch) => {
+            let taken = take_sample(cell, order, launched);
+            let memory = watch.stop();
+            taken.map(|()| memory)
+        }
+        Err(error) => {
+            take_sample(cell, order, launched)?;
+            Ok(memory::absent(&format!("no thread to watch with: {error}")))
+        }
+    }
+}
+
+fn sample(result: &WireResult) -> Sample {
+    Sample {
+        wall_ns: result.wall_ns,
+        user_ns: result.user_ns,
+        system_ns: result.system_ns,
+        voluntary: result.voluntary,
+        involuntary: result.involuntary,
+    }
+}
+
+fn empty_launch(mode: Mode) -> Launch {
+    Launch {
+        mode,
+        round: 0,
+        sequence: 0,
+        began_ns: 0,
+        prepare_ns: None,
+        startup_ns: None,
+        teardown_ns: None,
+        samples: Vec::new(),
+        memory: None,
+        card: None,
+        failure: None,
+    }
+}

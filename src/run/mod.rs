@@ -1,0 +1,361 @@
+//! A run: the plan, the references, the rounds, the record.
+
+mod header;
+pub mod input;
+mod journal;
+pub mod launch;
+pub mod options;
+pub mod order;
+pub mod plan;
+mod resume;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use manyhands_contract::{Answer, Catalogue};
+use manyhands_record::journal::{Line, Planned, complete_rounds};
+use manyhands_record::{
+    Failure, FailureKind, Launch, Machine, Mode, Record, Reference, Status,
+};
+
+use crate::error::{Error, Exit};
+use crate::executors::ExecutorName;
+use crate::signals::Interrupt;
+
+pub use journal::write_whole;
+use journal::Journal;
+use launch::{Interrupted, Launched, Launcher, MOST_SAMPLES, Order};
+use options::{Options, SHORTEST_TIMEOUT, TIMEOUT_FACTOR};
+use plan::{Plan, PlannedCell};
+pub use resume::Resumed;
+
+/// The record's name in the folder of its run.
+pub const RECORD_FILE: &str = "record.json";
+
+/// Where generated input lies in the folder of a run; removed when the run is complete.
+const SCRATCH: &str = "input";
+
+/// The share of the budget that launches plan with: the rest is for the last ones to be late.
+const SLICED: f64 = 0.9;
+
+/// What a run tells while it goes on. Called between launches only: nothing is drawn while a
+/// sample is timed.
+pub trait Observer {
+    /// `done` of `total` launches are over; next comes `what`.
+    fn launching(&mut self, done: usize, total: usize, what: &str);
+    /// Something that the user should know.
+    fn note(&mut self, text: &str);
+}
+
+/// Where and with what a run takes place.
+#[derive(Debug)]
+pub struct Setting<'a> {
+    /// The workloads that there are.
+    pub catalogue: &'a Catalogue,
+    /// The program that answers to `PROGRAM __manyhands ...`.
+    pub program: &'a Path,
+    /// The machine, examined.
+    pub machine: Machine,
+    /// The folder of the run.
+    pub folder: PathBuf,
+    /// How a user stops the run.
+    pub interrupt: &'a Interrupt,
+}
+
+/// Measures what was asked and writes `record.json` and `journal.ndjson`.
+///
+/// # Errors
+/// What was asked and cannot be done. What fails later is in the record.
+pub fn run(
+    setting: &Setting<'_>,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Record, Error> {
+    let began = Instant::now();
+    let scratch = setting.folder.join(SCRATCH);
+    let cores = setting.machine.usable_cores;
+    let plan = Plan::new(setting.catalogue, options, cores, &scratch)?;
+    let header = header::header(setting, options, &plan);
+    let start = Line::Start { header: Box::new(header), cells: planned(&plan) };
+    let journal = Journal::create(&setting.folder, vec![start])?;
+    go(setting, options, plan, journal, began, observer)
+}
+
+/// Goes on with a run that was interrupted.
+///
+/// # Errors
+/// As [`run`], and when the journal is damaged or was made elsewhere.
+pub fn resume(
+    setting: &Setting<'_>,
+    options: &Options,
+    resumed: Resumed,
+    observer: &mut dyn Observer,
+) -> Result<Record, Error> {
+    let began = Instant::now();
+    let scratch = setting.folder.join(SCRATCH);
+    let cores = setting.machine.usable_cores;
+    let plan = Plan::new(setting.catalogue, options, cores, &scratch)?;
+    let (lines, notes) = resumed.carry_over(&plan, planned(&plan));
+    notes.iter().for_each(|note| observer.note(note));
+    let journal = Journal::create(&setting.folder, lines)?;
+    go(setting, options, plan, journal, began, observer)
+}
+
+fn planned(plan: &Plan) -> Vec<Planned> {
+    let bound = |cell: &PlannedCell| {
+        plan.groups[cell.group].bound.as_ref().map(|bound| manyhands_record::Bound {
+            floor_ns: bound.floor_ns,
+            reason: bound.reason.clone(),
+        })
+    };
+    plan.cells.iter().map(|cell| Planned { id: cell.id.clone(), bound: bound(cell) }).collect()
+}
+
+fn go(
+    setting: &Setting<'_>,
+    options: &Options,
+    plan: Plan,
+    journal: Journal,
+    began: Instant,
+    observer: &mut dyn Observer,
+) -> Result<Record, Error> {
+    let launcher =
+        Launcher { program: setting.program, seed: options.seed, interrupt: setting.interrupt };
+    let total = plan.groups.len() + plan.cells.len() * (options.rounds() as usize + 1);
+    let mut run = Run { launcher, options, plan, journal, began, observer, done: 0, total };
+    let status = match run.measure() {
+        Ok(status) => status,
+        Err(Stop::Interrupted) => Status::Interrupted { rounds: run.complete_rounds()? },
+        Err(Stop::Error(error)) => return Err(error),
+    };
+    let complete = !matches!(status, Status::Interrupted { .. });
+    run.journal.append(Line::End { status })?;
+    let record = run.record()?;
+    write_whole(&setting.folder.join(RECORD_FILE), record.to_json().as_bytes())?;
+    if complete {
+        // An interrupted run keeps its input for the one that goes on with it.
+        let _ = std::fs::remove_dir_all(setting.folder.join(SCRATCH));
+    }
+    Ok(record)
+}
+
+enum Stop {
+    Interrupted,
+    Error(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<Interrupted> for Stop {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted
+    }
+}
+
+/// A group's reference answer, and how long the sequential form takes.
+struct Baseline {
+    answer: Option<Answer>,
+    wall: Option<Duration>,
+    /// Why there is no answer.
+    failure: Option<Failure>,
+}
+
+struct Run<'a> {
+    launcher: Launcher<'a>,
+    options: &'a Options,
+    plan: Plan,
+    journal: Journal,
+    began: Instant,
+    observer: &'a mut dyn Observer,
+    done: usize,
+    total: usize,
+}
+
+impl Run<'_> {
+    fn measure(&mut self) -> Result<Status, Stop> {
+        let baselines = self.baselines()?;
+        let rounds = self.options.rounds();
+        for round in 0..rounds {
+            let round_began = Instant::now();
+            self.round(round, Mode::Time, &baselines)?;
+            if round == 0 {
+                self.round(0, Mode::Memory, &baselines)?;
+            }
+            if round + 1 < rounds && self.is_out_of_time(round_began.elapsed()) {
+                let rounds = self.complete_rounds()?;
+                return Ok(Status::OutOfTime { rounds });
+            }
+        }
+        Ok(Status::Complete)
+    }
+
+    /// Whether another round like the last one would end after the budget.
+    fn is_out_of_time(&self, last_round: Duration) -> bool {
+        self.options.budget().is_some_and(|budget| self.began.elapsed() + last_round > budget)
+    }
+
+    /// The sequential form of each group, for the answers that all others are checked against.
+    /// It is run even where `sequential` is not compared: an answer is never taken on trust.
+    fn baselines(&mut self) -> Result<Vec<Baseline>, Stop> {
+        (0..self.plan.groups.len()).map(|group| self.baseline(group)).collect()
+    }
+
+    fn baseline(&mut self, number: usize) -> Result<Baseline, Stop> {
+        let group = &self.plan.groups[number];
+        let one = std::num::NonZeroU32::MIN;
+        let id = group.cell_id(ExecutorName::Sequential, one, self.options.chunk);
+        let what = format!("{}: the reference answer", id.workload);
+        let cell = PlannedCell { group: number, executor: ExecutorName::Sequential, workers: one, id };
+        self.observer.launching(self.done, self.total, &what);
+        let order = Order {
+            group,
+            cell: &cell,
+            mode: Mode::Time,
+            reference: None,
+            // Nothing is known yet that a time-out could follow from.
+            timeout: self.options.timeout,
+            slice: Duration::ZERO,
+            samples: 0,
+        };
+        let launched = self.launcher.launch(&order)?;
+        self.done += 1;
+        if let Some(answer) = &launched.answer {
+            self.journal.append(Line::Reference(Reference {
+                workload: cell.id.workload,
+                parameters: cell.id.parameters,
+                input: cell.id.input,
+                answer: answer.to_json(),
+            }))?;
+        }
+        let sample = launched.launch.samples.first();
+        Ok(Baseline {
+            wall: sample.map(|sample| Duration::from_nanos(sample.wall_ns)),
+            answer: launched.answer,
+            failure: launched.launch.failure,
+        })
+    }
+
+    fn round(&mut self, round: u32, mode: Mode, baselines: &[Baseline]) -> Result<(), Stop> {
+        for index in order::round(&self.plan, self.options.seed, round) {
+            if !self.is_settled(index, mode, round) {
+                let launched = self.launch(index, mode, &baselines[self.plan.cells[index].group])?;
+                self.keep(index, round, launched)?;
+            }
+            self.done += 1;
+        }
+        Ok(())
+    }
+
+    /// A cell that has failed is not tried again, and a resumed run has launches already.
+    fn is_settled(&self, index: usize, mode: Mode, round: u32) -> bool {
+        self.launches(index).any(|launch| {
+            launch.failure.is_some() || (launch.mode == mode && launch.round == round)
+        })
+    }
+
+    fn launches(&self, index: usize) -> impl Iterator<Item = &Launch> {
+        self.journal.lines().iter().filter_map(move |line| match line {
+            Line::Launch { cell, launch } if *cell == index => Some(&**launch),
+            _ => None,
+        })
+    }
+
+    fn launch(
+        &mut self,
+        index: usize,
+        mode: Mode,
+        baseline: &Baseline,
+    ) -> Result<Launched, Stop> {
+        let cell = &self.plan.cells[index];
+        let what = format!("{} {} x {}", cell.id.workload, cell.executor, cell.workers);
+        self.observer.launching(self.done, self.total, &what);
+        let order = Order {
+            group: &self.plan.groups[cell.group],
+            cell,
+            mode,
+            reference: baseline.answer.as_ref(),
+            timeout: Some(self.timeout(baseline)),
+            slice: self.slice(),
+            samples: MOST_SAMPLES,
+        };
+        let began_ns = self.began.elapsed().as_nanos() as u64;
+        let mut launched = self.launcher.launch(&order)?;
+        launched.launch.began_ns = began_ns;
+        if launched.launch.failure.is_none() && baseline.answer.is_none() {
+            // It came through where the sequential form did not: nobody can say if it is right.
+            launched.launch.failure = Some(unverified(baseline));
+        }
+        Ok(launched)
+    }
+
+    fn keep(&mut self, cell: usize, round: u32, launched: Launched) -> Result<(), Stop> {
+        let lines = self.journal.lines().iter();
+        let sequence = lines.filter(|line| matches!(line, Line::Launch { .. })).count();
+        let launch = Launch { round, sequence: sequence as u32, ..launched.launch };
+        self.journal.append(Line::Launch { cell, launch: Box::new(launch) })?;
+        Ok(())
+    }
+
+    /// The larger of 10 s and 20 times the sequential time, unless told otherwise.
+    fn timeout(&self, baseline: &Baseline) -> Duration {
+        self.options.timeout.unwrap_or_else(|| {
+            let sequential = baseline.wall.unwrap_or_default();
+            sequential.saturating_mul(TIMEOUT_FACTOR).max(SHORTEST_TIMEOUT)
+        })
+    }
+
+    /// A launch's share of the time that is left: what some launches need above their share, the
+    /// later ones do without.
+    fn slice(&self) -> Duration {
+        let Some(budget) = self.options.budget() else { return Duration::from_millis(500) };
+        let left = budget.saturating_sub(self.began.elapsed()).mul_f64(SLICED);
+        left / (self.total - self.done).max(1) as u32
+    }
+
+    fn record(&self) -> Result<Record, Error> {
+        manyhands_record::journal::record(self.journal.lines()).map_err(Error::failed)
+    }
+
+    fn complete_rounds(&self) -> Result<u32, Error> {
+        Ok(complete_rounds(&self.record()?.cells))
+    }
+}
+
+fn unverified(baseline: &Baseline) -> Failure {
+    let why = baseline.failure.as_ref().map_or("it gave no answer", |failure| &failure.reason);
+    let reason = format!("no reference answer to check against: sequentially, {why}");
+    Failure { kind: FailureKind::Error, reason, log: None }
+}
+
+/// The exit code that a record calls for.
+pub fn exit_of(record: &Record) -> Exit {
+    if matches!(record.status, Status::Interrupted { .. }) {
+        return Exit::Interrupted;
+    }
+    let failures: Vec<_> =
+        record.cells.iter().filter_map(|cell| cell.failure()).map(|failure| failure.kind).collect();
+    if failures.contains(&FailureKind::WrongAnswer) {
+        Exit::WrongAnswer
+    } else if failures.iter().any(|kind| *kind != FailureKind::Unsupported) {
+        Exit::Failed
+    } else if !record.cells.is_empty() && failures.len() == record.cells.len() {
+        Exit::Unsupported
+    } else {
+        Exit::Ok
+    }
+}
+
+/// What the header of a record says of now.
+pub(crate) fn now() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}
+
+
+/// Now, as part of a folder's name: no colons, which some systems and tools do not like there.
+pub(crate) fn now_in_a_name() -> String {
+    now().replace(':', "-")
+}

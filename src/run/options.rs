@@ -1,0 +1,66 @@
+//! What a run was asked to do: typed first, checked against the catalogue second.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use manyhands_record::Chunk;
+
+use crate::executors::ExecutorName;
+
+/// What the default suite compares: work to compute, data to read, servers to wait for.
+pub const SUITE: [&str; 5] = ["primes", "risk", "csv", "fetch", "ingest"];
+
+/// Rounds, unless told otherwise: the fewest that give intervals.
+pub const ROUNDS: u32 = 6;
+
+/// Time for a run, unless told otherwise.
+pub const BUDGET: Duration = Duration::from_secs(60);
+
+/// The shortest time-out unless told otherwise: a cell on a busy machine is not a hung one.
+pub const SHORTEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Times the sequential time that a sample may take unless told otherwise.
+pub const TIMEOUT_FACTOR: u32 = 20;
+
+/// Everything that the command line says of a run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Names of workloads; none means the default suite.
+    pub workloads: Vec<String>,
+    /// Executors in the order given.
+    pub executors: Vec<ExecutorName>,
+    /// Numbers of workers; none means what suits the kind of workload.
+    pub workers: Vec<NonZeroU32>,
+    /// Changed parameters, each with the values to sweep.
+    pub parameters: Vec<(String, Vec<String>)>,
+    /// `quick`, `standard` or `large`.
+    pub preset: String,
+    /// Tasks handed out at once.
+    pub chunk: Chunk,
+    /// Rounds to measure.
+    pub rounds: Option<NonZeroU32>,
+    /// Time to stay within.
+    pub budget: Option<Duration>,
+    /// Time that one sample may take.
+    pub timeout: Option<Duration>,
+    /// Seeds everything that is drawn.
+    pub seed: u64,
+    /// The user's own files and folders.
+    pub input: Vec<PathBuf>,
+    /// The command as it was typed, without the program.
+    pub command: Vec<String>,
+}
+
+impl Options {
+    /// Rounds to measure.
+    pub fn rounds(&self) -> u32 {
+        self.rounds.map_or(ROUNDS, NonZeroU32::get)
+    }
+
+    /// Time to stay within: as asked; else none when rounds were asked for, as they would be
+    /// cut short in silence otherwise.
+    pub fn budget(&self) -> Option<Duration> {
+        self.budget.or_else(|| self.rounds.is_none().then_some(BUDGET))
+    }
+}

@@ -1,0 +1,240 @@
+//! Which cells a run measures.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use manyhands_contract::{Bound, Catalogue, Definition, Entry, Kind, Parameters};
+use manyhands_record::{CellId, Chunk};
+
+use super::input;
+use super::options::{Options, SUITE};
+use crate::error::Error;
+use crate::executors::ExecutorName;
+
+/// Cells that are compared with each other: same workload, parameters and input.
+#[derive(Debug)]
+pub struct Group {
+    /// The workload.
+    pub entry: Entry,
+    /// Its parameters.
+    pub parameters: Parameters,
+    /// The user's files, or the folder of generated ones.
+    pub input: Vec<PathBuf>,
+    /// The input's digest.
+    pub digest: Option<String>,
+    /// A limit on speed that no executor can beat.
+    pub bound: Option<Bound>,
+}
+
+/// One cell to measure.
+#[derive(Debug, Clone)]
+pub struct PlannedCell {
+    /// Its place in [`Plan::groups`].
+    pub group: usize,
+    /// The executor.
+    pub executor: ExecutorName,
+    /// How many tasks may be in flight.
+    pub workers: NonZeroU32,
+    /// What identifies it in records.
+    pub id: CellId,
+}
+
+/// Everything that a run measures.
+#[derive(Debug)]
+pub struct Plan {
+    /// What is compared.
+    pub groups: Vec<Group>,
+    /// In the order in which a report shows them.
+    pub cells: Vec<PlannedCell>,
+}
+
+impl Plan {
+    /// Checks what was asked and makes the input, generated input in folders below `scratch`.
+    ///
+    /// # Errors
+    /// What was asked for and does not exist, with the nearest name; input that cannot be read.
+    pub fn new(
+        catalogue: &Catalogue,
+        options: &Options,
+        cores: u32,
+        scratch: &Path,
+    ) -> Result<Self, Error> {
+        let entries = chosen(catalogue, options)?;
+        check_parameters(&entries, options)?;
+        check_input(&entries, options)?;
+        let mut plan = Self { groups: Vec::new(), cells: Vec::new() };
+        for entry in entries {
+            for parameters in sweep(&entry, options)? {
+                let folder = scratch.join(plan.groups.len().to_string());
+                plan.groups.push(Group::new(entry, parameters, options, &folder)?);
+                plan.add_cells(options, cores);
+            }
+        }
+        Ok(plan)
+    }
+
+    /// The cells of the group that was added last.
+    fn add_cells(&mut self, options: &Options, cores: u32) {
+        let number = self.groups.len() - 1;
+        let group = &self.groups[number];
+        let workers = if options.workers.is_empty() {
+            usual_workers(group.entry.definition.kind, cores)
+        } else {
+            options.workers.clone()
+        };
+        let mut seen = BTreeSet::new();
+        for executor in &options.executors {
+            let counts: &[_] =
+                if *executor == ExecutorName::Sequential { &[NonZeroU32::MIN] } else { &workers };
+            for workers in counts {
+                let id = group.cell_id(*executor, *workers, options.chunk);
+                if seen.insert(id.clone()) {
+                    let (executor, workers) = (*executor, *workers);
+                    self.cells.push(PlannedCell { group: number, executor, workers, id });
+                }
+            }
+        }
+    }
+}
+
+impl Group {
+    /// # Errors
+    /// When the input cannot be made or read.
+    pub(crate) fn new(
+        entry: Entry,
+        parameters: Parameters,
+        options: &Options,
+        folder: &Path,
+    ) -> Result<Self, Error> {
+        let input = match (entry.definition.input, options.input.is_empty()) {
+            (None, _) => Vec::new(),
+            (Some(_), false) => options.input.clone(),
+            (Some(_), true) => {
+                input::generate(&entry, &parameters, options.seed, folder).map_err(Error::failed)?;
+                vec![folder.to_owned()]
+            }
+        };
+        let digest = if input.is_empty() { None } else { Some(input::digest(&input)?) };
+        // A limit that follows from the parameters says nothing of the user's own input.
+        let bound = (entry.bound)(&parameters, options.seed);
+        Ok(Self { entry, parameters, input, digest, bound })
+    }
+
+    pub(crate) fn cell_id(
+        &self,
+        executor: ExecutorName,
+        workers: NonZeroU32,
+        chunk: Chunk,
+    ) -> CellId {
+        CellId {
+            workload: self.entry.definition.name.to_owned(),
+            version: self.entry.definition.version,
+            parameters: self.parameters.texts(),
+            input: self.digest.clone(),
+            executor: executor.as_str().to_owned(),
+            workers: workers.get(),
+            chunk,
+        }
+    }
+}
+
+/// Workers unless told otherwise: powers of two up to the cores, and the cores, for work that
+/// computes; 8 and 64 for work that waits, because waiting takes no core.
+fn usual_workers(kind: Kind, cores: u32) -> Vec<NonZeroU32> {
+    let counts: BTreeSet<u32> = match kind {
+        Kind::Cpu | Kind::Overhead => {
+            let powers = (0..32).map(|exponent| 1 << exponent);
+            powers.take_while(|count| *count < cores).chain([cores]).collect()
+        }
+        Kind::Io | Kind::Mixed => [8, 64].into(),
+    };
+    counts.into_iter().filter_map(NonZeroU32::new).collect()
+}
+
+fn chosen(catalogue: &Catalogue, options: &Options) -> Result<Vec<Entry>, Error> {
+    let suite = SUITE.map(str::to_owned);
+    let names: &[String] =
+        if options.workloads.is_empty() { &suite } else { &options.workloads };
+    let mut chosen: Vec<Entry> = Vec::new();
+    for name in names {
+        let entry = *catalogue.get(name).map_err(Error::usage)?;
+        if chosen.iter().all(|other| other.definition.name != entry.definition.name) {
+            chosen.push(entry);
+        }
+    }
+    Ok(chosen)
+}
+
+/// Every `-p` must mean something to a workload of the run.
+fn check_parameters(entries: &[Entry], options: &Options) -> Result<(), Error> {
+    for (name, values) in &options.parameters {
+        let takes = |entry: &&Entry| has_parameter(entry.definition, name);
+        if entries.iter().any(|entry| takes(&entry)) {
+            continue;
+        }
+        let [only] = entries else {
+            let names: Vec<_> = entries.iter().map(|entry| entry.definition.name).collect();
+            let names = names.join(", ");
+            return Err(Error::usage(format!(
+                "none of {names} has a parameter '{name}'; see 'manyhands describe WORKLOAD'"
+            )));
+        };
+        let change = (name.clone(), values.first().cloned().unwrap_or_default());
+        only.definition.parameters(&options.preset, &[change]).map_err(Error::usage)?;
+    }
+    Ok(())
+}
+
+fn check_input(entries: &[Entry], options: &Options) -> Result<(), Error> {
+    if options.input.is_empty() || entries.iter().any(|entry| entry.definition.input.is_some()) {
+        return Ok(());
+    }
+    let names: Vec<_> = entries.iter().map(|entry| entry.definition.name).collect();
+    let (names, verb) = (names.join(", "), if entries.len() == 1 { "reads" } else { "read" });
+    Err(Error::usage(format!("{names} {verb} no files; leave --input out")))
+}
+
+fn has_parameter(definition: &Definition, name: &str) -> bool {
+    definition.parameters.iter().any(|parameter| parameter.name == name)
+}
+
+/// Every combination of the values that were given for the workload's parameters.
+fn sweep(entry: &Entry, options: &Options) -> Result<Vec<Parameters>, Error> {
+    let mut changes: Vec<Vec<(String, String)>> = vec![Vec::new()];
+    for (name, values) in &options.parameters {
+        if !has_parameter(entry.definition, name) {
+            continue;
+        }
+        let extend = |change: Vec<(String, String)>| {
+            values.iter().map(move |value| {
+                let mut change = change.clone();
+                change.push((name.clone(), value.clone()));
+                change
+            })
+        };
+        changes = changes.into_iter().flat_map(extend).collect();
+    }
+    changes
+        .iter()
+        .map(|change| entry.definition.parameters(&options.preset, change).map_err(Error::usage))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(kind: Kind, cores: u32) -> Vec<u32> {
+        usual_workers(kind, cores).into_iter().map(NonZeroU32::get).collect()
+    }
+
+    #[test]
+    fn workers_go_up_to_the_cores_for_computing_and_beyond_them_for_waiting() {
+        assert_eq!(counts(Kind::Cpu, 1), [1]);
+        assert_eq!(counts(Kind::Cpu, 2), [1, 2]);
+        assert_eq!(counts(Kind::Overhead, 6), [1, 2, 4, 6]);
+        assert_eq!(counts(Kind::Cpu, 16), [1, 2, 4, 8, 16]);
+        assert_eq!(counts(Kind::Io, 2), [8, 64]);
+    }
+}
