@@ -20,11 +20,23 @@ use manyhands_record::Record;
 
 pub use formats::terminal::Style;
 
+/// A page that is larger makes browsers slow, and mail servers refuse it.
+const LIMIT: usize = 8 * 1024 * 1024;
+
 /// The report as one HTML page. It loads nothing, runs nothing and needs no other file.
 ///
 /// # Errors
-/// When the page would be larger than a browser can be trusted with.
+/// When the page is larger than 8 MiB; [`html_of_any_size`] makes it all the same.
 pub fn html(record: &Record) -> Result<String, ReportError> {
+    let page = html_of_any_size(record);
+    if page.len() > LIMIT {
+        return Err(ReportError::TooLarge { bytes: page.len(), limit: LIMIT });
+    }
+    Ok(page)
+}
+
+/// As [`html`], for those who know what they ask for.
+pub fn html_of_any_size(record: &Record) -> String {
     formats::html::page(record)
 }
 
@@ -42,9 +54,9 @@ pub fn markdown(record: &Record) -> String {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// The page would be this many bytes long.
+    /// The page is longer than a browser shows with ease.
     TooLarge {
-        /// Its size.
+        /// Its length.
         bytes: usize,
         /// What is allowed.
         limit: usize,
@@ -56,7 +68,7 @@ impl fmt::Display for ReportError {
         match self {
             Self::TooLarge { bytes, limit } => write!(
                 f,
-                "the report would be {bytes} bytes long, and {limit} are allowed: \
+                "the report is {bytes} bytes long, and browsers slow down above {limit}: \
                  report fewer workloads or executors at a time"
             ),
         }

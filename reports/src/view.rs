@@ -12,8 +12,11 @@ use crate::charts::theme::{self, Series};
 use crate::charts::{Estimate, Gap, Peak, Row};
 use crate::escape::redact;
 
+/// How each executor looks.
+pub(crate) type Looks = HashMap<String, Series>;
+
 /// How each executor of a record looks, the same in every chart.
-pub(crate) fn looks(record: &Record) -> HashMap<String, Series> {
+pub(crate) fn looks(record: &Record) -> Looks {
     let mut names: Vec<&str> = record.header.executors.iter().map(|e| e.name.as_str()).collect();
     // A record made by hand may have cells of executors that its header does not list.
     for cell in &record.cells {
@@ -27,7 +30,7 @@ pub(crate) fn looks(record: &Record) -> HashMap<String, Series> {
 
 /// The rows of a group: executors in the order of the plan, each with its workers ascending.
 /// Whether a cell belongs to which row, the second half says: an index into the group's cells.
-pub(crate) fn rows(group: &Group<'_>, looks: &HashMap<String, Series>) -> Vec<(Row, usize)> {
+pub(crate) fn rows(group: &Group<'_>, looks: &Looks) -> Vec<(Row, usize)> {
     let mut order: Vec<&str> = Vec::new();
     for cell in &group.cells {
         if !order.contains(&cell.cell.id.executor.as_str()) {
@@ -40,7 +43,7 @@ pub(crate) fn rows(group: &Group<'_>, looks: &HashMap<String, Series>) -> Vec<(R
     rows
 }
 
-fn row(cell: &CellSummary<'_>, looks: &HashMap<String, Series>) -> Row {
+fn row(cell: &CellSummary<'_>, looks: &Looks) -> Row {
     let id = &cell.cell.id;
     Row {
         executor: id.executor.clone(),

@@ -119,6 +119,23 @@ fn little_data_makes_a_page_too() {
 }
 
 #[test]
+fn a_page_that_no_browser_likes_is_refused_with_advice() {
+    let mut record = sample::large_machine();
+    let cells = std::mem::take(&mut record.cells);
+    for n in 0..200 {
+        record.cells.extend(cells.iter().cloned().map(|mut cell| {
+            cell.id.parameters.insert("limit".to_owned(), n.to_string());
+            cell.launches.truncate(2);
+            cell
+        }));
+    }
+    let start = std::time::Instant::now();
+    let error = html(&record).expect_err("10,200 cells are too many").to_string();
+    println!("{} cells in {:?}", record.cells.len(), start.elapsed());
+    assert!(error.contains("report fewer workloads"), "{error}");
+}
+
+#[test]
 fn a_long_record_stands_beside_the_page() {
     let mut record = sample::large_machine();
     for cell in &mut record.cells {

@@ -17,7 +17,7 @@ const SCHEMA: &str = "manyhands/doctor/1";
 ///
 /// # Errors
 /// When `out` cannot be written to.
-pub fn run(
+pub(super) fn run(
     out: &mut dyn Write,
     machine: &Machine,
     doubts: &[Doubt],

@@ -5,7 +5,7 @@ use manyhands_record::Record;
 /// The table that `reports` draws.
 #[cfg(feature = "reports")]
 pub(super) fn table(record: &Record, colour: bool) -> String {
-    manyhands_reports::terminal(record, manyhands_reports::Style { colour })
+    manyhands_reports::terminal(record, manyhands_reports::Style { color: colour })
 }
 
 /// Without `reports`, the sentence of each workload.

@@ -10,7 +10,7 @@ use crate::error::Error;
 
 /// An open journal.
 #[derive(Debug)]
-pub struct Journal {
+pub(super) struct Journal {
     file: File,
     path: PathBuf,
     /// All lines so far: what the record is made from at the end.
@@ -23,7 +23,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn create(folder: &Path, lines: Vec<Line>) -> Result<Self, Error> {
+    pub(super) fn create(folder: &Path, lines: Vec<Line>) -> Result<Self, Error> {
         let path = folder.join(FILE_NAME);
         let text: String = lines.iter().map(Line::encode).collect();
         write_whole(&path, text.as_bytes())?;
@@ -35,7 +35,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the disk is full or gone.
-    pub fn append(&mut self, line: Line) -> Result<(), Error> {
+    pub(super) fn append(&mut self, line: Line) -> Result<(), Error> {
         self.file
             .write_all(line.encode().as_bytes())
             .and_then(|()| self.file.sync_data())
@@ -45,7 +45,7 @@ impl Journal {
     }
 
     /// All lines so far.
-    pub fn lines(&self) -> &[Line] {
+    pub(super) fn lines(&self) -> &[Line] {
         &self.lines
     }
 }

@@ -54,6 +54,13 @@ pub struct Launched {
     pub answer: Option<Answer>,
 }
 
+impl Launched {
+    /// A launch that did not take place, and why.
+    pub fn failed(mode: Mode, failure: Failure) -> Self {
+        Self { launch: Launch { failure: Some(failure), ..empty_launch(mode) }, answer: None }
+    }
+}
+
 /// The user asked the run to stop.
 #[derive(Debug)]
 pub struct Interrupted;

@@ -9,6 +9,7 @@ pub mod order;
 pub mod plan;
 mod resume;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -122,7 +123,19 @@ fn go(
     let launcher =
         Launcher { program: setting.program, seed: options.seed, interrupt: setting.interrupt };
     let total = plan.groups.len() + plan.cells.len() * (options.rounds() as usize + 1);
-    let mut run = Run { launcher, options, plan, journal, began, observer, done: 0, total };
+    let mut run = Run {
+        launcher,
+        options,
+        plan,
+        journal,
+        began,
+        observer,
+        done: 0,
+        total,
+        sequence: 0,
+        taken: HashSet::new(),
+        failed: HashSet::new(),
+    };
     let status = match run.measure() {
         Ok(status) => status,
         Err(Stop::Interrupted) => Status::Interrupted { rounds: run.complete_rounds()? },
@@ -173,11 +186,19 @@ struct Run<'a> {
     observer: &'a mut dyn Observer,
     done: usize,
     total: usize,
+    /// The next launch's place among all launches.
+    sequence: u32,
+    /// Launches that an earlier part of the run took: cell, whether for memory, round.
+    taken: HashSet<(usize, bool, u32)>,
+    /// Cells that have failed.
+    failed: HashSet<usize>,
 }
 
 impl Run<'_> {
     fn measure(&mut self) -> Result<Status, Stop> {
+        self.recall();
         let baselines = self.baselines()?;
+        self.give_up_without_input(&baselines)?;
         let rounds = self.options.rounds();
         for round in 0..rounds {
             let round_began = Instant::now();
@@ -239,6 +260,19 @@ impl Run<'_> {
         })
     }
 
+    /// Input that cannot be used fails every executor alike. Where that is all there is, one line
+    /// says it better than a row for each.
+    fn give_up_without_input(&self, baselines: &[Baseline]) -> Result<(), Stop> {
+        let reasons = baselines.iter().map(|baseline| match &baseline.failure {
+            Some(failure) if is_input(failure) => Some(failure.reason.clone()),
+            _ => None,
+        });
+        match reasons.collect::<Option<Vec<_>>>().and_then(|reasons| reasons.into_iter().next()) {
+            Some(reason) => Err(Error::failed(reason).into()),
+            None => Ok(()),
+        }
+    }
+
     fn round(&mut self, round: u32, mode: Mode, baselines: &[Baseline]) -> Result<(), Stop> {
         for index in order::round(&self.plan, self.options.seed, round) {
             if !self.is_settled(index, mode, round) {
@@ -252,16 +286,21 @@ impl Run<'_> {
 
     /// A cell that has failed is not tried again, and a resumed run has launches already.
     fn is_settled(&self, index: usize, mode: Mode, round: u32) -> bool {
-        self.launches(index).any(|launch| {
-            launch.failure.is_some() || (launch.mode == mode && launch.round == round)
-        })
+        let has_failed = self.failed.contains(&index);
+        has_failed || self.taken.contains(&(index, mode == Mode::Memory, round))
     }
 
-    fn launches(&self, index: usize) -> impl Iterator<Item = &Launch> {
-        self.journal.lines().iter().filter_map(move |line| match line {
-            Line::Launch { cell, launch } if *cell == index => Some(&**launch),
-            _ => None,
-        })
+    /// What a resumed run need not do again.
+    fn recall(&mut self) {
+        for line in self.journal.lines() {
+            if let Line::Launch { cell, launch } = line {
+                self.taken.insert((*cell, launch.mode == Mode::Memory, launch.round));
+                self.sequence = self.sequence.max(launch.sequence + 1);
+                if launch.failure.is_some() {
+                    self.failed.insert(*cell);
+                }
+            }
+        }
     }
 
     fn launch(
@@ -271,6 +310,9 @@ impl Run<'_> {
         baseline: &Baseline,
     ) -> Result<Launched, Stop> {
         let cell = &self.plan.cells[index];
+        if let Some(failure) = baseline.failure.as_ref().filter(|failure| is_input(failure)) {
+            return Ok(Launched::failed(mode, failure.clone()));
+        }
         let what = format!("{} {} x {}", cell.id.workload, cell.executor, cell.workers);
         self.observer.launching(self.done, self.total, &what);
         let order = Order {
@@ -293,9 +335,11 @@ impl Run<'_> {
     }
 
     fn keep(&mut self, cell: usize, round: u32, launched: Launched) -> Result<(), Stop> {
-        let lines = self.journal.lines().iter();
-        let sequence = lines.filter(|line| matches!(line, Line::Launch { .. })).count();
-        let launch = Launch { round, sequence: sequence as u32, ..launched.launch };
+        let launch = Launch { round, sequence: self.sequence, ..launched.launch };
+        self.sequence += 1;
+        if launch.failure.is_some() {
+            self.failed.insert(cell);
+        }
         self.journal.append(Line::Launch { cell, launch: Box::new(launch) })?;
         Ok(())
     }
@@ -323,6 +367,12 @@ impl Run<'_> {
     fn complete_rounds(&self) -> Result<u32, Error> {
         Ok(complete_rounds(&self.record()?.cells))
     }
+}
+
+/// Whether it is the input, and not the executor, that is at fault: the file is wrong, or a task
+/// says so of what it read.
+fn is_input(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Input | FailureKind::Error)
 }
 
 fn unverified(baseline: &Baseline) -> Failure {

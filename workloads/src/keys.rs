@@ -8,8 +8,9 @@ use hashbrown::HashTable;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A set of byte texts, each with a number from 0: the keys of a map whose values stand in a
-/// vector beside it. All texts lie end to end in one allocation, and the table holds eight bytes
-/// for each: a `HashMap<String, _>` would allocate once per word, and chase a pointer per lookup.
+/// vector beside it. All texts lie end to end in one allocation: a `HashMap<String, _>` would
+/// allocate once per word. Short ones are in the table too, so that finding one of them again
+/// touches nothing else.
 #[derive(Default, Clone)]
 pub(crate) struct Keys {
     bytes: Vec<u8>,
@@ -22,8 +23,45 @@ pub(crate) struct Keys {
 
 #[derive(Clone, Copy)]
 struct Slot {
-    hash: u32,
+    tag: u64,
     index: u32,
+}
+
+/// The upper byte of a long text's tag: more than a short one's length.
+const LONG: u64 = 0xff << 56;
+
+/// The text itself with its length in the upper byte, if it is at most seven bytes long, and so
+/// different for different texts; otherwise a hash. The seed is fixed, so that the same input
+/// costs the same in every launch.
+#[inline]
+fn tag(key: &[u8]) -> u64 {
+    if key.len() <= 7 {
+        return packed(key) | (key.len() as u64) << 56;
+    }
+    let mut hasher = FixedState::default().build_hasher();
+    hasher.write(key);
+    hasher.finish() | LONG
+}
+
+/// Up to seven bytes in one integer: by two loads that overlap rather than a loop.
+#[inline]
+fn packed(key: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        u64::from(first) | u64::from(last) << (8 * (key.len() - 4))
+    } else if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+        let (first, last) = (u16::from_le_bytes(*first), u16::from_le_bytes(*last));
+        u64::from(first) | u64::from(last) << (8 * (key.len() - 2))
+    } else {
+        key.first().copied().map_or(0, u64::from)
+    }
+}
+
+/// What the table wants: lower and upper bits that depend on all of the tag's.
+#[inline]
+fn spread(tag: u64) -> u64 {
+    let product = u128::from(tag) * 0x9e37_79b9_7f4a_7c15;
+    (product >> 64) as u64 ^ product as u64
 }
 
 impl fmt::Debug for Keys {
@@ -55,23 +93,23 @@ impl Keys {
         if self.table.len() != self.ends.len() {
             self.fill_table();
         }
-        let hash = hash(key);
-        let found = self
-            .table
-            .find(spread(hash), |slot| slot.hash == hash && self.get(slot.index as usize) == key);
+        let tag = tag(key);
+        let found = self.table.find(spread(tag), |slot| {
+            slot.tag == tag && (tag < LONG || self.get(slot.index as usize) == key)
+        });
         match found {
             Some(slot) => slot.index as usize,
-            None => self.add(hash, key),
+            None => self.add(tag, key),
         }
     }
 
     #[cold]
-    fn add(&mut self, hash: u32, key: &[u8]) -> usize {
+    fn add(&mut self, tag: u64, key: &[u8]) -> usize {
         let index = self.ends.len();
-        let slot = Slot { hash, index: u32::try_from(index).expect("fewer than 2^32 keys") };
+        let slot = Slot { tag, index: u32::try_from(index).expect("fewer than 2^32 keys") };
         self.bytes.extend_from_slice(key);
         self.ends.push(self.bytes.len());
-        self.table.insert_unique(spread(hash), slot, |slot| spread(slot.hash));
+        self.table.insert_unique(spread(tag), slot, |slot| spread(slot.tag));
         index
     }
 
@@ -79,25 +117,11 @@ impl Keys {
     fn fill_table(&mut self) {
         let mut table = HashTable::with_capacity(self.len());
         for (index, key) in (0_u32..).zip(self.iter()) {
-            let hash = hash(key);
-            table.insert_unique(spread(hash), Slot { hash, index }, |slot| spread(slot.hash));
+            let slot = Slot { tag: tag(key), index };
+            table.insert_unique(spread(slot.tag), slot, |slot| spread(slot.tag));
         }
         self.table = table;
     }
-}
-
-/// The seed is fixed, so that the same input costs the same in every launch.
-#[inline]
-fn hash(key: &[u8]) -> u32 {
-    let mut hasher = FixedState::default().build_hasher();
-    hasher.write(key);
-    hasher.finish() as u32
-}
-
-/// Half a hash is stored; the table wants its upper seven bits and its lower ones.
-#[inline]
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// On the wire: all texts as one run of bytes, which postcard copies as a whole, and lengths,
@@ -150,11 +174,29 @@ mod tests {
     }
 
     #[test]
-    fn numbers_survive_many_texts_and_a_crossing() {
+    fn texts_of_every_length_that_differ_in_any_byte_are_told_apart() {
         let mut keys = Keys::default();
-        for i in 0..10_000 {
-            assert_eq!(keys.index(format!("key {i}").as_bytes()), i);
+        for length in 0..20_usize {
+            let plain = vec![0; length];
+            assert_eq!(keys.index(&plain), keys.len() - 1, "new: {length} zeros");
+            for place in 0..length {
+                let mut other = plain.clone();
+                other[place] = 1;
+                assert_eq!(keys.index(&other), keys.len() - 1, "new: byte {place} of {length}");
+            }
         }
-        assert!(keys.index(b"key 77") == 77);
+    }
+
+    #[test]
+    fn numbers_survive_growth_and_a_crossing() {
+        let mut keys = Keys::default();
+        let text = |i: usize| format!("{i}").repeat(1 + i % 4);
+        for i in 0..10_000 {
+            assert_eq!(keys.index(format!("{i} {}", text(i)).as_bytes()), i);
+        }
+        let sent = postcard::to_stdvec(&keys).expect("serialisable");
+        let mut received: Keys = postcard::from_bytes(&sent).expect("keys");
+        assert_eq!(received.index(format!("77 {}", text(77)).as_bytes()), 77);
+        assert_eq!(received.index(b"new"), 10_000);
     }
 }

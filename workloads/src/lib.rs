@@ -7,6 +7,7 @@ pub mod cpu;
 pub mod io;
 mod keys;
 pub mod overhead;
+pub mod servers;
 #[cfg(test)]
 mod testing;
 

@@ -1,2 +1,38 @@
-//! What CI runs, on any machine.
-fn main() {}
+//! What CI runs, on any machine: `cargo xtask test`.
+
+mod docs;
+mod overhead;
+mod page;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask test               everything that must hold: format, lints, tests, docs, pages
+cargo xtask docs               run the commands that the book and the README show
+cargo xtask overhead [--json]  each executor against the same loop written by hand
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["test" | "ci"] => test::test(),
+        ["docs"] => docs::docs(),
+        ["overhead"] => overhead::overhead(false),
+        ["overhead", "--json"] => overhead::overhead(true),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("there is no task '{}'; there are:\n{USAGE}", words.join(" "))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -15,6 +15,10 @@ const ROW: f64 = 23.0;
 const GAP: f64 = 9.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 40.0;
+/// Bold text is this much wider: as if it were larger.
+const BOLD: f64 = TEXT * 1.06;
+/// For the marker before a name.
+const MARKER: f64 = 17.0;
 /// For the value behind the longest bar.
 const VALUE: f64 = 92.0;
 
@@ -26,15 +30,17 @@ pub(super) struct Layout {
     pub(super) plot: (f64, f64),
     pub(super) height: f64,
     workers_at: f64,
+    /// The room for a name.
+    names: f64,
 }
 
 impl Layout {
     pub(super) fn of(rows: &[Row]) -> Self {
         let widest = |texts: &mut dyn Iterator<Item = f64>| texts.fold(0.0, f64::max);
-        let names = widest(&mut rows.iter().map(|row| text_width(&row.executor, TEXT)));
+        let names = widest(&mut rows.iter().map(|row| text_width(&row.executor, BOLD)));
         let counts = widest(&mut rows.iter().map(|row| text_width(&count(row), SMALL)));
         let names = names.clamp(70.0, 240.0);
-        let workers_at = names + 18.0 + counts.max(text_width("workers", SMALL) - 6.0);
+        let workers_at = MARKER + names + 12.0 + counts.max(text_width("workers", SMALL) - 6.0);
         let mut y = TOP + ROW / 2.0;
         let mut middles = Vec::with_capacity(rows.len());
         for (n, row) in rows.iter().enumerate() {
@@ -44,7 +50,7 @@ impl Layout {
             middles.push(y);
         }
         let height = y + ROW / 2.0 + BOTTOM;
-        Self { middles, plot: (workers_at + 14.0, WIDTH - VALUE), height, workers_at }
+        Self { middles, plot: (workers_at + 14.0, WIDTH - VALUE), height, workers_at, names }
     }
 
     /// Ticks with their labels, above and below, and what they mean.
@@ -72,9 +78,9 @@ impl Layout {
         canvas.text("workers", (self.workers_at, TOP - 14.0), header);
         for (n, (row, y)) in rows.iter().zip(&self.middles).enumerate() {
             if n == 0 || rows[n - 1].executor != row.executor {
-                let name = shortened(&row.executor, 250.0, TEXT);
+                let name = shortened(&row.executor, self.names, BOLD);
                 canvas.marker(row.series, (6.0, *y), 4.0);
-                canvas.text(&name, (17.0, *y), TextKind::START.bold());
+                canvas.text(&name, (MARKER, *y), TextKind::START.bold());
             }
             canvas.text(&count(row), (self.workers_at, *y), TextKind::END.small().muted());
         }

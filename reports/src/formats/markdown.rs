@@ -7,30 +7,30 @@ use manyhands_record::{Group, Ratio, Record, Verdict, groups, sentence};
 
 use crate::charts::Row;
 use crate::escape::{redact, visible};
-use crate::view;
+use crate::view::{self, Looks};
 
 const HEAD: &str = "| executor | workers | time | against sequential | CPU | memory |\n\
                     |:---|---:|---:|:---|---:|---:|\n";
 
 /// The claim, then a table for each group.
 pub(crate) fn document(record: &Record) -> String {
-    let groups = groups(record);
+    let (groups, looks) = (groups(record), view::looks(record));
     let mut out =
         format!("**{}**\n\n{}\n", Escaped(&view::claim(&groups)), Escaped(&view::setting(record)));
     for group in &groups {
-        section(&mut out, record, group);
+        section(&mut out, group, &looks);
     }
     out
 }
 
-fn section(out: &mut String, record: &Record, group: &Group<'_>) {
+fn section(out: &mut String, group: &Group<'_>, looks: &Looks) {
     // Writing to a string cannot fail.
     let _ = write!(out, "\n### {}\n\n", Escaped(&group.label));
     if let Some(sentence) = sentence::sentence(group) {
         let _ = write!(out, "{}\n\n", Escaped(&redact(&sentence)));
     }
     out.push_str(HEAD);
-    for (row, at) in view::rows(group, &view::looks(record)) {
+    for (row, at) in view::rows(group, looks) {
         line(out, group, &row, at);
     }
 }

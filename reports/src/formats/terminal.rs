@@ -6,7 +6,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::charts::Row;
 use crate::escape::{redact, visible};
-use crate::view;
+use crate::view::{self, Looks};
 
 /// Nothing is wider, not even in a terminal that is: tables are pasted into mails.
 const WIDTH: usize = 100;
@@ -34,16 +34,16 @@ const YELLOW: &str = "33";
 
 /// All groups of a record.
 pub(crate) fn table(record: &Record, style: Style) -> String {
-    let groups = groups(record);
-    let blocks: Vec<String> = groups.iter().map(|group| block(record, group, style)).collect();
+    let (groups, looks) = (groups(record), view::looks(record));
+    let blocks: Vec<String> = groups.iter().map(|group| block(group, &looks, style)).collect();
     if blocks.is_empty() {
         return "Nothing was measured.\n".to_owned();
     }
     blocks.join("\n")
 }
 
-fn block(record: &Record, group: &Group<'_>, style: Style) -> String {
-    let rows = view::rows(group, &view::looks(record));
+fn block(group: &Group<'_>, looks: &Looks, style: Style) -> String {
+    let rows = view::rows(group, looks);
     let cells: Vec<Line> = rows.iter().map(|(row, at)| Line::of(group, row, *at)).collect();
     let widths = widths(&cells);
     let mut out = style.paint(BOLD, &cut(&clean(&group.label), WIDTH)) + "\n";

@@ -5,12 +5,14 @@ use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use manyhands_record::{Failure, FailureKind};
 
 use super::super::failed;
-use super::frames::{self, ArenaPlace, FromWorker, Inbox, Preparation, ToWorker};
+use super::frames::{self, FromWorker, Inbox, Preparation, ToWorker};
+use super::shm::Arena;
 use super::sys::{self, Ended, Process, Watched};
 use crate::executors::Recipe;
 use crate::measure::Usage;
@@ -23,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(super) struct Crew {
     workers: Vec<Worker>,
+    /// Where the workers of `processes:shm` wait: closing their sockets would not wake them.
+    arena: Option<Arc<Arena>>,
     /// Kept between waits so that waiting allocates nothing.
     watched: Vec<Watched>,
 }
@@ -51,27 +55,29 @@ impl From<Failure> for Trouble {
 }
 
 impl Crew {
-    /// Execs `workers` processes and waits until each has made the workload. They start at the
-    /// same time: none is waited for before the last one is on its way.
+    /// Execs `workers` processes, which inherit the memory file if there is one, and waits until
+    /// each has made the workload. They start at the same time: none is waited for before the
+    /// last one is on its way.
     pub(super) fn exec(
         recipe: &Recipe,
         workers: usize,
-        memory: Option<BorrowedFd<'_>>,
-        place: impl Fn(usize) -> Option<ArenaPlace>,
+        shared: Option<(BorrowedFd<'_>, Arc<Arena>)>,
     ) -> Result<Self, Failure> {
         if sys::in_worker() {
             let reason = "a worker process was asked to start workers; the program must call \
                           manyhands::worker_hook() before anything else in main";
             return Err(failed(FailureKind::Unsupported, reason));
         }
-        let mut crew = Self::default();
+        let (memory, arena) = shared.unzip();
+        let mut crew = Self { workers: Vec::new(), watched: Vec::new(), arena };
         for index in 0..workers {
             let worker = Worker::exec(recipe, memory).map_err(|error| {
                 let program = recipe.program.display();
                 refused(index, workers, &format!("cannot run {program}: {error}"))
             })?;
             crew.workers.push(worker);
-            let preparation = Preparation { recipe: recipe.clone(), arena: place(index) };
+            let arena = crew.arena.as_ref().map(|arena| arena.place(index));
+            let preparation = Preparation { recipe: recipe.clone(), arena };
             crew.workers[index].link.send(&ToWorker::Prepare(Box::new(preparation)))?;
         }
         crew.all_ready()?;
@@ -242,6 +248,9 @@ impl Crew {
     fn end(&mut self) -> Result<(), Failure> {
         let deadline = Instant::now() + PATIENCE;
         let mut result = Ok(());
+        if let Some(arena) = self.arena.take() {
+            arena.dismiss();
+        }
         // All sockets first, so that workers end side by side.
         let ending: Vec<_> = self.workers.drain(..).map(|w| (w.process, w.reported)).collect();
         for (index, (mut process, reported)) in ending.into_iter().enumerate() {

@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn short_chunks_travel_in_crowds_and_long_ones_in_pairs() {
-        let window = |chunk_ns| {
+        let window = |chunk_ns: u64| {
             let mut pace = Pace::default();
             pace.saw(10, chunk_ns * 10);
             pace.window()

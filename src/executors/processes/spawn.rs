@@ -70,7 +70,7 @@ pub(super) fn recipe_of<M>(setup: &Setup<M>) -> Result<&Recipe, Failure> {
 
 impl<M: Map> Executor<M> for Spawn<M> {
     fn start(setup: Setup<M>) -> Result<Self, Failure> {
-        let crew = Crew::exec(recipe_of(&setup)?, setup.workers.get(), None, |_| None)?;
+        let crew = Crew::exec(recipe_of(&setup)?, setup.workers.get(), None)?;
         Ok(Self(OverSockets::new(setup.work, setup.storage, crew)))
     }
 

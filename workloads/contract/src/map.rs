@@ -26,6 +26,10 @@ pub trait Map: Send + Sync + Sized + 'static {
     /// What a chunk folds its tasks into.
     type Partial: Serialize + DeserializeOwned + Send + 'static;
 
+    /// Whether [`run_async`](Map::run_async) is written by hand. Where it is not, a chunk runs as
+    /// one poll: awaiting each task of a loop of nanoseconds would cost more than the tasks.
+    const WAITS: bool = false;
+
     /// Makes one worker's local state.
     fn local(&self) -> Result<Self::Local, TaskError>;
 
@@ -47,8 +51,8 @@ pub trait Map: Send + Sync + Sized + 'static {
         into: &mut Self::Partial,
     ) -> Result<(), TaskError>;
 
-    /// The async form of [`run`](Map::run), for I/O. By default the work happens when the future
-    /// is polled, not when it is created.
+    /// The async form of [`run`](Map::run), for I/O; who writes it sets [`WAITS`](Map::WAITS). By
+    /// default the work happens when the future is polled, not when it is created.
     fn run_async<'a>(
         &'a self,
         local: &'a mut Self::Local,
@@ -111,6 +115,9 @@ pub trait Map: Send + Sync + Sized + 'static {
         into: &'a mut Self::Partial,
     ) -> impl Future<Output = Result<(), TaskFailure>> + Send + 'a {
         async move {
+            if !Self::WAITS {
+                return self.run_chunk(local, phase, tasks, into);
+            }
             for task in tasks {
                 self.run_async(local, phase, task, into)
                     .await

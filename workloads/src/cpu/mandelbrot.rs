@@ -23,8 +23,8 @@ pub const DEFINITION: Definition = Definition {
     summary: "rows of the Mandelbrot set: strongly uneven tasks",
     about: "Pure computation again, but the cost of a row depends on how much of the set it \
             crosses: at the edges of the picture a pixel escapes after a few steps, in the middle \
-            most need all of them, and a row there costs fifty times one at the top. Cut into as \
-            many equal slices as there are workers, the run takes as long as the slice in the \
+            most need all of them, and a row there costs a hundred times one at the top. Cut into \
+            as many equal slices as there are workers, the run takes as long as the slice in the \
             middle while the others wait. Executors that hand out a few rows at a time, or steal, \
             keep every core busy to the end; the price is more handing over, which a row of this \
             size hardly notices. With `picture=on` each task also writes its row of counts, as \
@@ -39,14 +39,14 @@ pub const DEFINITION: Definition = Definition {
             about: "pixels in a row",
             unit: "pixels",
             kind: ParameterKind::Integer { min: 1, max: 100_000 },
-            default: "1000",
+            default: "1600",
         },
         Parameter {
             name: "height",
             about: "how many rows",
             unit: "rows",
             kind: ParameterKind::Integer { min: 1, max: 100_000 },
-            default: "1000",
+            default: "1600",
         },
         Parameter {
             name: "max-iterations",
@@ -64,9 +64,9 @@ pub const DEFINITION: Definition = Definition {
         },
     ],
     presets: &[
-        Preset { name: "quick", values: &[("width", "100"), ("height", "100")] },
+        Preset { name: "quick", values: &[("width", "500"), ("height", "500")] },
         Preset { name: "standard", values: &[] },
-        Preset { name: "large", values: &[("width", "10000"), ("height", "10000")] },
+        Preset { name: "large", values: &[("width", "5000"), ("height", "5000")] },
     ],
     max_chunk: None,
     simulated: false,

@@ -38,7 +38,7 @@ pub const DEFINITION: Definition = Definition {
             about: "count the primes below this number",
             unit: "numbers",
             kind: ParameterKind::Integer { min: 0, max: LARGEST_LIMIT },
-            default: "1000",
+            default: "23000000",
         },
         Parameter {
             name: "block",
@@ -49,9 +49,9 @@ pub const DEFINITION: Definition = Definition {
         },
     ],
     presets: &[
-        Preset { name: "quick", values: &[("limit", "100")] },
+        Preset { name: "quick", values: &[("limit", "3500000")] },
         Preset { name: "standard", values: &[] },
-        Preset { name: "large", values: &[("limit", "10000")] },
+        Preset { name: "large", values: &[("limit", "115000000")] },
     ],
     max_chunk: None,
     simulated: false,
@@ -126,7 +126,7 @@ fn divisors(root: u32) -> Vec<Divisors> {
 
 /// Whether n is prime, by the definition, for the few numbers that groups are too coarse for.
 fn is_small_prime(n: u32) -> bool {
-    n >= 2 && (2..=n.isqrt()).all(|d| n % d != 0)
+    n >= 2 && (2..=n.isqrt()).all(|d| !n.is_multiple_of(d))
 }
 
 /// Counts the primes of a range of numbers.

@@ -32,7 +32,7 @@ pub const DEFINITION: Definition = Definition {
     shape: Shape::Map,
     summary: "value at risk of many portfolios by historical simulation",
     about: "The bank's nightly risk run: what would each portfolio have won or lost on every day \
-            of the last ten years, and how bad were the worst days? Each portfolio is some ten \
+            of the last ten years, and how bad were the worst days? Each portfolio is some twenty \
             microseconds of multiplying and adding over the same megabyte of returns, which every \
             worker reads and none writes: threads share one copy, in caches that a core does not \
             share as well; worker processes each keep their own, or map one. The tasks are even \
@@ -58,7 +58,7 @@ pub const DEFINITION: Definition = Definition {
             about: "how many portfolios to generate",
             unit: "tasks",
             kind: ParameterKind::Integer { min: 1, max: 10_000_000 },
-            default: "1000",
+            default: "12000",
         },
         Parameter {
             name: "assets",
@@ -76,9 +76,9 @@ pub const DEFINITION: Definition = Definition {
         },
     ],
     presets: &[
-        Preset { name: "quick", values: &[("portfolios", "100")] },
+        Preset { name: "quick", values: &[("portfolios", "1200")] },
         Preset { name: "standard", values: &[] },
-        Preset { name: "large", values: &[("portfolios", "10000")] },
+        Preset { name: "large", values: &[("portfolios", "120000")] },
     ],
     max_chunk: None,
     simulated: false,
@@ -321,8 +321,8 @@ impl Size {
         let (prices, portfolios) =
             (Table::read(prices, "date")?, Table::read(portfolios, "portfolio")?);
         if prices.len() < 2 {
-            let what = format!("there are {} days of prices", prices.len());
-            return Err(prices.wrong_as_a_whole(&what, "give at least two"));
+            let what = "there are fewer than two days of prices";
+            return Err(prices.wrong_as_a_whole(what, "one day has no profit or loss: add days"));
         }
         if portfolios.len() == 0 {
             return Err(portfolios.wrong_as_a_whole("there are no portfolios", "add a line each"));
@@ -452,7 +452,7 @@ fn check_unchanged(table: &Table, expected: (usize, usize)) -> Result<(), InputE
     Err(table.wrong_as_a_whole(&what, "leave the files alone during a run"))
 }
 
-/// Writes a file that only exists when all of it could be written.
+/// Writes a file through a buffer.
 fn write(
     path: &Path,
     contents: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,

@@ -317,3 +317,114 @@ impl Workload for WordCount {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::testing::{folder, generated, prepared};
+    use crate::testing::same_in_all_chunks;
+
+    /// The words of a text and their counts, read in blocks of `block` bytes.
+    fn words(text: &[u8], block: usize) -> Vec<(String, u64)> {
+        let (mut counts, mut word, mut carry) = (Counts::default(), String::new(), Vec::new());
+        for part in text.chunks(block) {
+            carry.extend_from_slice(part);
+            let done = counts.add_text(&mut carry, false, &mut word);
+            carry.drain(..done);
+        }
+        counts.add_text(&mut carry, true, &mut word);
+        let spelt = counts.words.iter().map(|w| String::from_utf8_lossy(w).into_owned());
+        let mut words: Vec<_> = spelt.zip(counts.counts.iter().copied()).collect();
+        words.sort();
+        assert_eq!(counts.total, words.iter().map(|(_, count)| count).sum::<u64>());
+        words
+    }
+
+    /// Expected values from Python 3.11: split where unicodedata.category(c)[0] != "L" (invalid
+    /// bytes decoded as U+FFFD), then str.lower() on each word.
+    #[test]
+    fn words_are_runs_of_letters_lower_cased_after_splitting() {
+        let cases: [(&[u8], &[&str]); 12] = [
+            (b"", &[]),
+            (b"One two,ONE", &["one", "one", "two"]),
+            (b"it's 2x4_y", &["it", "s", "x", "y"]),
+            // A combining mark is not a letter: it splits the word.
+            ("cafe\u{301}s".as_bytes(), &["cafe", "s"]),
+            ("caf\u{e9}s".as_bytes(), &["caf\u{e9}s"]),
+            // A sigma at the end of a word is written differently, also before a digit.
+            ("ΟΔΟΣ ΟΔΟΣ1 ΣΑΣ Σ".as_bytes(), &["οδος", "οδος", "σ", "σας"]),
+            // Split first, then lower-cased: the sigma ends its word though letters follow.
+            ("ΑΣ\u{301}Α".as_bytes(), &["α", "ας"]),
+            // Roman numerals (Nl) and circled letters (So) are alphabetic, but not letters.
+            ("aⅣbⓐc".as_bytes(), &["a", "b", "c"]),
+            // The capital dotted I becomes two characters; the second is a mark all the same.
+            ("İx".as_bytes(), &["i\u{307}x"]),
+            ("ǅ ʰ 語学 ß ẞ".as_bytes(), &["ß", "ß", "ǆ", "ʰ", "語学"]),
+            // Invalid bytes separate words: a lone lead byte, a stray tail, an overlong form.
+            (b"ab\xe4cd\x80ef\xc0\xafgh\xf0\x9f", &["ab", "cd", "ef", "gh"]),
+            (b"\xed\xa0\x80a\xef\xbb\xbfb", &["a", "b"]),
+        ];
+        for (text, expected) in cases {
+            let found: Vec<_> = words(text, 1000)
+                .into_iter()
+                .flat_map(|(word, count)| std::iter::repeat_n(word, count as usize))
+                .collect();
+            assert_eq!(found, expected, "{}", String::from_utf8_lossy(text));
+        }
+    }
+
+    #[test]
+    fn blocks_may_end_anywhere_even_inside_a_character() {
+        let line = "Zwei, drei; 語学 ΟΔΟΣ, cafe\u{301} aⅣb \u{1d400}\u{1d401} x";
+        let mut text = line.repeat(20).into_bytes();
+        text.extend(b"\xe4\xf0\x9f tail \xe8\xaa");
+        let whole = words(&text, text.len());
+        assert!(whole.iter().any(|(word, count)| word == "οδος" && *count == 20), "{whole:?}");
+        for block in 1..200 {
+            assert_eq!(words(&text, block), whole, "blocks of {block}");
+        }
+    }
+
+    #[test]
+    fn text_without_ascii_is_finished_at_its_last_separator() {
+        let run = "語学。文".as_bytes();
+        assert_eq!(finished(run), 9);
+        assert_eq!(finished(&run[..run.len() - 1]), 9, "the character may be completed");
+        assert_eq!(finished("語学".as_bytes()), 0);
+    }
+
+    #[test]
+    fn a_word_longer_than_a_block_is_one_word() {
+        let long = "x".repeat(3 * BUFFER + 7);
+        let folder = folder(&[("a", format!("y {long} {long}")), ("b", String::new())]);
+        let work: WordCount = prepared(folder.path(), &[]).expect("ready");
+        let expected = serde_json::json!({"total": 3, "distinct": 2, "top": [[long, 2], ["y", 1]]});
+        assert_eq!(same_in_all_chunks(&work).to_json(), expected);
+    }
+
+    #[test]
+    fn the_larger_table_takes_in_the_smaller_one_also_after_a_crossing() {
+        let count = |text: &str| {
+            let (mut counts, mut text) = (Counts::default(), text.to_owned().into_bytes());
+            counts.add_text(&mut text, true, &mut String::new());
+            let sent = postcard::to_stdvec(&counts).expect("serialisable");
+            postcard::from_bytes::<Counts>(&sent).expect("counts")
+        };
+        for (left, right) in [("a b c a", "c d"), ("c d", "a b c a")] {
+            let mut merged = count(left);
+            merged.merge(count(right));
+            assert_eq!(
+                merged.answer().to_string(),
+                r#"{"total":6,"distinct":4,"top":[["a",2],["c",2],["b",1],["d",1]]}"#
+            );
+        }
+    }
+
+    #[test]
+    fn generated_texts_have_the_words_that_python_finds_in_them() {
+        let (_folder, work) = generated::<WordCount>(&[("files", "120"), ("bytes", "1000")]);
+        // unicodedata and Counter over texts written by the formulas of `corpus::text` in Python.
+        let expected = r#"{"total":24389,"distinct":7322,"top":[["ta",1609],["ti",820],["te",816],["na",410],["to",408],["ne",407],["tu",384],["se",227],["si",222],["sa",207],["nu",206],["ni",200],["su",197],["so",183],["no",181],["ri",119],["da",117],["ra",110],["ro",110],["re",108]]}"#;
+        assert_eq!(same_in_all_chunks(&work).to_string(), expected);
+    }
+}

@@ -29,7 +29,7 @@ static DEFINITION: Definition = Definition {
             limits: the slowest page, which nobody can beat, or the processors, because sending, \
             receiving and digesting a page costs this machine about a tenth of a millisecond, the \
             server's half included. What differs is the price of a request in flight: a process, a \
-            thread with its stack, or a future of a few kilobytes. So threads serve well into the \
+            thread with its stack, or a future of a few kilobytes; each with its connection. So threads serve well into the \
             hundreds, and async comes into its own beyond, where it keeps ten thousand requests in \
             flight on as few threads as there are cores. Executors that block use ureq with one \
             connection to each worker (and buffers of 16 KiB), async executors share one reqwest \
@@ -122,6 +122,8 @@ impl Map for Fetch {
     type Phase = ();
     type Local = Connection;
     type Partial = Totals;
+
+    const WAITS: bool = true;
 
     fn local(&self) -> Result<Connection, TaskError> {
         Ok(Connection::default())

@@ -197,6 +197,8 @@ impl Map for Files {
     type Local = Vec<u8>;
     type Partial = Hashed;
 
+    const WAITS: bool = true;
+
     fn local(&self) -> Result<Vec<u8>, TaskError> {
         Ok(vec![0; BUFFER])
     }

@@ -129,6 +129,8 @@ impl Map for Ingest {
     type Local = Connection;
     type Partial = Totals;
 
+    const WAITS: bool = true;
+
     fn local(&self) -> Result<Connection, TaskError> {
         Ok(Connection::default())
     }

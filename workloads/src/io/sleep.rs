@@ -74,6 +74,8 @@ impl Map for Sleep {
     /// How many tasks waited: counted, so that a task that was lost is a wrong answer.
     type Partial = u64;
 
+    const WAITS: bool = true;
+
     fn local(&self) -> Result<(), TaskError> {
         Ok(())
     }

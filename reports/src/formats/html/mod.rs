@@ -14,17 +14,14 @@ use manyhands_record::{Group, Record, groups};
 use sha2::{Digest, Sha256};
 
 use crate::escape::Html;
-use crate::{ReportError, view};
+use crate::view;
 
 const PAGE: &str = include_str!("../../../templates/page.html");
 const METHOD: &str = include_str!("../../../templates/method.html");
 const STYLE: &str = include_str!("../../../assets/report.css");
 
-/// A page that is larger makes browsers slow, and mail servers refuse it.
-const LIMIT: usize = 8 * 1024 * 1024;
-
 /// The whole page.
-pub(crate) fn page(record: &Record) -> Result<String, ReportError> {
+pub(crate) fn page(record: &Record) -> String {
     let groups = groups(record);
     let part = |fill: &dyn Fn(&mut Html)| {
         let mut html = Html::new();
@@ -50,11 +47,7 @@ pub(crate) fn page(record: &Record) -> Result<String, ReportError> {
             ("footer", &part(&|h| _ = h.element("p", "", generator(record)))),
         ],
     );
-    let page = page.into_string();
-    if page.len() > LIMIT {
-        return Err(ReportError::TooLarge { bytes: page.len(), limit: LIMIT });
-    }
-    Ok(page)
+    page.into_string()
 }
 
 /// Only the style sheet of this page, known by its hash, may have an effect.

@@ -1,7 +1,7 @@
 //! Can you trust this? The machine, the doubts, and how to do it again.
 
 use manyhands_record::format::{bytes, percent};
-use manyhands_record::{Doubt, Group, Machine, Record, Severity, Status, noise_floor};
+use manyhands_record::{Doubt, Group, Machine, Record, Severity, Status};
 
 use crate::escape::{Html, redact};
 use crate::view;
@@ -11,7 +11,8 @@ pub(super) fn section(record: &Record, groups: &[Group<'_>]) -> Html {
     html.raw("<section aria-labelledby=\"trust\">\n<h2 id=\"trust\">Can you trust this?</h2>\n");
     verdict(&mut html, record, groups);
     doubts(&mut html, &record.header.doubts);
-    let known: Facts = run(record).into_iter().chain(machine(&record.header.machine)).collect();
+    let known: Facts =
+        run(record, groups).into_iter().chain(machine(&record.header.machine)).collect();
     facts(&mut html, &known);
     versions(&mut html, record);
     html.element("h3", "", "Do it again");
@@ -115,9 +116,9 @@ fn limited(size: u64, limit: Option<u64>) -> String {
     }
 }
 
-fn run(record: &Record) -> Facts {
+fn run(record: &Record, groups: &[Group<'_>]) -> Facts {
     let header = &record.header;
-    let floor = match noise_floor(record) {
+    let floor = match groups.first().and_then(|group| group.floor) {
         Some(floor) => format!("{}; smaller differences are ties", percent(floor - 1.0)),
         None => "unknown: that takes four launches of a cell".to_owned(),
     };

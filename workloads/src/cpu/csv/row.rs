@@ -214,12 +214,7 @@ impl Rows<'_> {
 
     /// The file ends here, perhaps without a newline.
     #[cold]
-    fn finish(
-        &mut self,
-        record: &Record,
-        quotes: Quotes,
-        into: &mut Groups,
-    ) -> Result<(), Fault> {
+    fn finish(&mut self, record: &Record, quotes: Quotes, into: &mut Groups) -> Result<(), Fault> {
         if quotes.inside() {
             return Err(Fault::Unclosed { at: self.window.place(self.open_quote(record)) });
         }

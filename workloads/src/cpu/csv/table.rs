@@ -143,9 +143,8 @@ impl Header {
     fn read(start: &[u8], skipped: usize, delimiter: u8) -> Self {
         let mut quotes = Quotes::new(State::Outside, b'\n', delimiter);
         let (mut names, mut begin, mut scratch) = (Vec::new(), skipped, Vec::new());
-        let mut name = |field: &[u8]| {
-            String::from_utf8_lossy(unquoted(field, &mut scratch)).into_owned()
-        };
+        let mut name =
+            |field: &[u8]| String::from_utf8_lossy(unquoted(field, &mut scratch)).into_owned();
         for (at, byte) in start.iter().enumerate().skip(skipped) {
             quotes.step(*byte, delimiter);
             if quotes.inside() {
