@@ -107,7 +107,7 @@ impl Map for Collatz {
 fn chain(mut n: u64) -> u64 {
     let mut steps = 0;
     while n != 1 {
-        n = if n % 2 == 0 { n / 2 } else { 3 * n + 1 };
+        n = if n.is_multiple_of(2) { n / 2 } else { 3 * n + 1 };
         steps += 1;
     }
     steps
@@ -206,13 +206,7 @@ impl Map for Faulty {
         0
     }
 
-    fn run(
-        &self,
-        (): &mut (),
-        (): &(),
-        task: usize,
-        into: &mut u64,
-    ) -> Result<(), TaskError> {
+    fn run(&self, (): &mut (), (): &(), task: usize, into: &mut u64) -> Result<(), TaskError> {
         *into += 1;
         if task != self.task || self.first_process {
             return Ok(());

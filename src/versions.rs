@@ -12,7 +12,7 @@ pub fn of_crate(name: &str) -> Option<&'static str> {
         .filter_map(|pair| pair.split_once('='))
         .filter(|(crate_name, _)| *crate_name == name)
         .map(|(_, version)| version)
-        .last()
+        .next_back()
 }
 
 /// `rayon 1.12.0` for a crate's name; any other text as it is.

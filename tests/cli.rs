@@ -94,9 +94,12 @@ fn a_csv_without_the_column_or_with_a_word_for_a_number_is_told_by_file_and_line
     let column = [&["run", "csv"], &base[..], &["group=region,column=price"]].concat();
     run_in(folder.path(), &manyhands(), &column).expect(1).complains_of(&["price", "sales.csv"]);
     let number = [&["run", "csv"], &base[..], &["group=region,column=amount"]].concat();
-    run_in(folder.path(), &manyhands(), &number)
-        .expect(1)
-        .complains_of(&["sales.csv", "17", "abc", "amount"]);
+    run_in(folder.path(), &manyhands(), &number).expect(1).complains_of(&[
+        "sales.csv",
+        "17",
+        "abc",
+        "amount",
+    ]);
 }
 
 #[test]
@@ -114,8 +117,19 @@ fn help_and_scripts_succeed_on_standard_output() {
 fn a_run_writes_record_journal_and_report_and_leaves_no_scratch() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let arguments = [
-        "run", "csv", "-p", "rows=2000", "-e", "sequential,rayon", "-w", "2", "--rounds", "1",
-        "--out", "out", "--json",
+        "run",
+        "csv",
+        "-p",
+        "rows=2000",
+        "-e",
+        "sequential,rayon",
+        "-w",
+        "2",
+        "--rounds",
+        "1",
+        "--out",
+        "out",
+        "--json",
     ];
     let ran = run_in(folder.path(), &manyhands(), &arguments).expect(0);
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).expect("one document");
@@ -136,8 +150,18 @@ fn a_run_writes_record_journal_and_report_and_leaves_no_scratch() {
 fn the_workload_s_own_bound_is_never_beaten() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let arguments = [
-        "run", "ingest", "-p", "sources=16,delay=4ms", "-e", "async,threads", "-w", "8",
-        "--rounds", "3", "--out", "out",
+        "run",
+        "ingest",
+        "-p",
+        "sources=16,delay=4ms",
+        "-e",
+        "async,threads",
+        "-w",
+        "8",
+        "--rounds",
+        "3",
+        "--out",
+        "out",
     ];
     run_in(folder.path(), &manyhands(), &arguments).expect(0);
     for cell in common::record(&folder.path().join("out")).cells {

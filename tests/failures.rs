@@ -12,8 +12,21 @@ fn failures(how: &str, more: &[&str]) -> Vec<(String, FailureKind, String)> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let how_parameter = format!("how={how}");
     let mut arguments = vec![
-        "run", "faulty", "collatz", "-p", &how_parameter, "-p", "limit=5000", "-w", "2",
-        "--rounds", "1", "--timeout", "2s", "--out", "out",
+        "run",
+        "faulty",
+        "collatz",
+        "-p",
+        &how_parameter,
+        "-p",
+        "limit=5000",
+        "-w",
+        "2",
+        "--rounds",
+        "1",
+        "--timeout",
+        "2s",
+        "--out",
+        "out",
     ];
     arguments.extend(more);
     let ran = run_in(folder.path(), &own_workload(), &arguments);
@@ -36,7 +49,8 @@ fn failures(how: &str, more: &[&str]) -> Vec<(String, FailureKind, String)> {
     failed
 }
 
-const IN_WORKERS: [&str; 6] = ["-p", "where=workers", "-e", "sequential,threads,processes", "--seed", "1"];
+const IN_WORKERS: [&str; 6] =
+    ["-p", "where=workers", "-e", "sequential,threads,processes", "--seed", "1"];
 
 #[test]
 fn a_panic_ends_its_cell_with_its_message_in_every_executor() {

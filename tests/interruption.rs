@@ -110,8 +110,21 @@ fn small_run(folder: &Path) {
     fs::create_dir(folder.join("texts")).expect("writable");
     fs::write(folder.join("texts/a.txt"), "one two").expect("writable");
     let arguments = [
-        "run", "wordcount", "squares", "--input", "texts", "-e", "sequential,threads", "-w", "2",
-        "-p", "n=1000", "--rounds", "1", "--out", "out",
+        "run",
+        "wordcount",
+        "squares",
+        "--input",
+        "texts",
+        "-e",
+        "sequential,threads",
+        "-w",
+        "2",
+        "-p",
+        "n=1000",
+        "--rounds",
+        "1",
+        "--out",
+        "out",
     ];
     run_in(folder, &manyhands(), &arguments).expect(0);
 }

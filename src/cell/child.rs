@@ -155,7 +155,8 @@ fn start(
     let helper = std::env::current_exe().map_err(|error| {
         input_failure(InputError(format!("cannot find this program's own path: {error}")))
     })?;
-    let storage = if executor.needs_shared_storage() { Storage::shared() } else { Ok(Storage::private()) };
+    let storage =
+        if executor.needs_shared_storage() { Storage::shared() } else { Ok(Storage::private()) };
     let storage = Arc::new(storage.map_err(input_failure)?);
     let context = Context {
         parameters: &parameters,
@@ -166,7 +167,16 @@ fn start(
         handover: None,
     };
     let clock = Clock::start();
-    let starter = Starter { order, definition, executor, workers, seed, helper: &helper, storage: &storage, clock };
+    let starter = Starter {
+        order,
+        definition,
+        executor,
+        workers,
+        seed,
+        helper: &helper,
+        storage: &storage,
+        clock,
+    };
     prepare(catalogue, &order.workload, &context, starter).map_err(input_failure)?
 }
 
@@ -231,11 +241,7 @@ impl Starter<'_> {
 }
 
 /// The fairness card: what was really started, not what was asked for.
-fn card(
-    executor: ExecutorName,
-    running: &dyn Running,
-    notes: Vec<(&'static str, String)>,
-) -> Card {
+fn card(executor: ExecutorName, running: &dyn Running, notes: Vec<(&'static str, String)>) -> Card {
     let actual = running.actual();
     let (tasks, chunk) = running.tasks_and_chunk();
     let crates: Vec<_> =
@@ -272,4 +278,3 @@ fn descriptors(arguments: &[String]) -> Option<(File, File)> {
     };
     Some((own(input)?, own(output)?))
 }
-

@@ -66,10 +66,8 @@ fn wait_for_cell_or_parent(cell: &Child, input: &OwnedFd) -> std::io::Result<boo
     let ended = pidfd_open(pid, PidfdFlags::empty())?;
     loop {
         // No events asked for on the pipe: its data is the cell's; a hang-up is always told.
-        let mut waiting = [
-            PollFd::new(input, PollFlags::empty()),
-            PollFd::new(&ended, PollFlags::IN),
-        ];
+        let mut waiting =
+            [PollFd::new(input, PollFlags::empty()), PollFd::new(&ended, PollFlags::IN)];
         match poll(&mut waiting, None) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => continue,
@@ -87,8 +85,8 @@ fn wait_for_cell_or_parent(cell: &Child, input: &OwnedFd) -> std::io::Result<boo
 /// Elsewhere there is no descriptor for a process, so look in turns.
 #[cfg(not(target_os = "linux"))]
 fn wait_for_cell_or_parent(cell: &Child, input: &OwnedFd) -> std::io::Result<bool> {
-    use rustix::process::{WaitIdOptions, WaitId, waitid};
     use rustix::event::Timespec;
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
     let pid = Pid::from_child(cell);
     loop {
         let mut waiting = [PollFd::new(input, PollFlags::empty())];

@@ -157,9 +157,14 @@ mod tests {
     #[test]
     fn every_line_of_the_readme_is_a_message() {
         let readme = include_str!("README.md");
-        let lines: Vec<_> = readme.lines().filter_map(|line| {
-            line.strip_prefix("> ").map(|l| (true, l)).or(line.strip_prefix("< ").map(|l| (false, l)))
-        }).collect();
+        let lines: Vec<_> = readme
+            .lines()
+            .filter_map(|line| {
+                line.strip_prefix("> ")
+                    .map(|l| (true, l))
+                    .or(line.strip_prefix("< ").map(|l| (false, l)))
+            })
+            .collect();
         assert!(lines.len() >= 7, "the exchange is shown in full");
         for (to_cell, line) in lines {
             if to_cell {

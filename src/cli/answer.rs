@@ -76,8 +76,10 @@ fn once(
         slice: Duration::ZERO,
         samples: 0,
     };
-    let interrupted =
-        |_| Error { exit: Exit::Interrupted, message: "interrupted; there is no answer".to_owned() };
+    let interrupted = |_| Error {
+        exit: Exit::Interrupted,
+        message: "interrupted; there is no answer".to_owned(),
+    };
     let launched = launcher.launch(&order).map_err(interrupted)?;
     if let Some(failure) = launched.launch.failure {
         let exit = match failure.kind {
@@ -87,7 +89,8 @@ fn once(
             _ => Exit::Failed,
         };
         let log = failure.log.map_or(String::new(), |log| format!("\n{log}"));
-        let message = format!("{} {executor} x {workers}: {}{log}", cell.id.workload, failure.reason);
+        let message =
+            format!("{} {executor} x {workers}: {}{log}", cell.id.workload, failure.reason);
         return Err(Error { exit, message });
     }
     launched.answer.ok_or_else(|| Error::failed("the cell gave no answer"))

@@ -113,7 +113,9 @@ pub(super) fn chunk(typed: &str) -> Result<Chunk, Error> {
 pub(super) fn duration(typed: Option<&str>, flag: &str) -> Result<Option<Duration>, Error> {
     let parse = |text| {
         parse_duration(text).filter(|duration| !duration.is_zero()).ok_or_else(|| {
-            Error::usage(format!("{flag} {text} is not a length of time: give one as in {flag} 60s"))
+            Error::usage(format!(
+                "{flag} {text} is not a length of time: give one as in {flag} 60s"
+            ))
         })
     };
     typed.map(parse).transpose()

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use clap::Args;
-use manyhands_contract::{Catalogue, Definition};
+use manyhands_contract::parameters::nearest;
+use manyhands_contract::{Catalogue, Definition, Parameter};
 
 use crate::error::{Error, Exit};
 use crate::executors::ExecutorName;
@@ -18,8 +19,20 @@ pub(super) fn describe(arguments: &DescribeArgs, catalogue: &Catalogue) -> Resul
     if let Ok(executor) = arguments.name.parse::<ExecutorName>() {
         return super::print(&executor_text(executor));
     }
-    let entry = catalogue.get(&arguments.name).map_err(Error::usage)?;
-    super::print(&workload_text(entry.definition))
+    match catalogue.find(&arguments.name) {
+        Some(entry) => super::print(&workload_text(entry.definition)),
+        None => Err(unknown(&arguments.name, catalogue)),
+    }
+}
+
+fn unknown(name: &str, catalogue: &Catalogue) -> Error {
+    let workloads = catalogue.entries().iter().map(|entry| entry.definition.name);
+    let executors = ExecutorName::ALL.map(ExecutorName::as_str);
+    let hint = nearest(name, workloads.chain(executors))
+        .map_or(String::new(), |near| format!("did you mean '{near}'? "));
+    Error::usage(format!(
+        "there is no workload or executor '{name}'; {hint}'manyhands list' shows all of them"
+    ))
 }
 
 fn executor_text(executor: ExecutorName) -> String {
@@ -62,14 +75,26 @@ fn parameters(out: &mut String, definition: &Definition) {
     let width = definition.parameters.iter().map(|p| p.name.len()).max().unwrap_or(0);
     for parameter in definition.parameters {
         let margin = " ".repeat(width + 4);
-        let unit = if parameter.unit.is_empty() { String::new() } else { format!(", in {}", parameter.unit) };
-        let default = match parameter.default {
+        let unit = if parameter.unit.is_empty() {
+            String::new()
+        } else {
+            format!(", in {}", parameter.unit)
+        };
+        let default = match usual(definition, parameter) {
             "" => "empty unless given".to_owned(),
             default => format!("{default} unless given"),
         };
         let text = format!("{}: {}{unit}; {default}", parameter.about, parameter.kind);
         let _ = writeln!(out, "  {:width$}  {}", parameter.name, wrapped(&text, &margin));
     }
+}
+
+/// What a parameter is in the preset that is used unless another is asked for.
+fn usual<'a>(definition: &'a Definition, parameter: &'a Parameter) -> &'a str {
+    let quick = definition.presets.iter().find(|preset| preset.name == "quick");
+    let values = quick.map_or(&[][..], |preset| preset.values);
+    let changed = values.iter().find(|(name, _)| *name == parameter.name);
+    changed.map_or(parameter.default, |(_, value)| value)
 }
 
 fn presets(out: &mut String, definition: &Definition) {

@@ -102,7 +102,15 @@ struct DoctorArgs {
 /// The whole program, for a catalogue of workloads: parses the command line, does what it says
 /// and gives the exit code. Call [`worker_hook`](crate::worker_hook) before it.
 pub fn main_with(catalogue: &Catalogue) -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are no errors: clap prints them to standard output.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => {
+            complain(&Error::usage(in_one_line(&error)));
+            return ExitCode::from(Exit::Usage.code());
+        }
+    };
     let exit = match dispatch(&cli, catalogue) {
         Ok(exit) => exit,
         Err(error) => {
@@ -111,6 +119,18 @@ pub fn main_with(catalogue: &Catalogue) -> ExitCode {
         }
     };
     ExitCode::from(exit.code())
+}
+
+/// What clap has to say, as our own errors say it: one line, without the usage, which `--help`
+/// shows better.
+fn in_one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let text = text.split("\nUsage:").next().unwrap_or(&text);
+    let text = text.split("\nFor more information").next().unwrap_or(text);
+    let words: Vec<_> = text.split_whitespace().collect();
+    let line = words.join(" ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line).trim_end_matches('.');
+    format!("{line}; see 'manyhands help'")
 }
 
 fn dispatch(cli: &Cli, catalogue: &Catalogue) -> Result<Exit, Error> {

@@ -38,8 +38,8 @@ pub(super) struct RunArgs {
     chunk: String,
     /// Rounds to measure, one launch of every cell each; intervals need 6. Without it: 6, within
     /// the budget
-    #[arg(long, value_name = "N")]
-    rounds: Option<NonZeroU32>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rounds: Option<u32>,
     /// Stop after the round that ends before this time. Without it: 60s, or none with --rounds
     #[arg(long, value_name = "TIME")]
     budget: Option<String>,
@@ -66,7 +66,7 @@ impl RunArgs {
             parameters: arguments::parameters(&self.work.param)?,
             preset: self.work.preset.as_str().to_owned(),
             chunk: arguments::chunk(&self.chunk)?,
-            rounds: self.rounds,
+            rounds: self.rounds.and_then(NonZeroU32::new),
             budget: arguments::duration(self.budget.as_deref(), "--budget")?,
             timeout: arguments::duration(self.timeout.as_deref(), "--timeout")?,
             seed: self.work.seed,
@@ -76,17 +76,19 @@ impl RunArgs {
     }
 }
 
-pub(super) fn run(
-    arguments: &RunArgs,
-    catalogue: &Catalogue,
-    colour: bool,
-) -> Result<Exit, Error> {
+pub(super) fn run(arguments: &RunArgs, catalogue: &Catalogue, colour: bool) -> Result<Exit, Error> {
     let machine = host::describe(versions::of_build());
     let interrupt = Interrupt::install()
         .map_err(|error| Error::failed(format!("cannot take over Ctrl-C: {error}")))?;
     let program = super::own_program()?;
     let mut progress = Progress::new();
-    let setting = |folder| Setting { catalogue, program: &program, machine: machine.clone(), folder, interrupt: &interrupt };
+    let setting = |folder| Setting {
+        catalogue,
+        program: &program,
+        machine: machine.clone(),
+        folder,
+        interrupt: &interrupt,
+    };
     let (record, folder, json) = match &arguments.resume {
         Some(folder) => {
             let resumed = Resumed::read(folder, &machine)?;
@@ -126,10 +128,7 @@ fn parse_again(command: &[String]) -> Result<RunArgs, Error> {
 /// The run's folder and whether it was made for this run. A folder with a record in it is left
 /// alone: nothing measured is ever overwritten.
 pub(super) fn make_folder(out: Option<&Path>) -> Result<(PathBuf, bool), Error> {
-    let folder = out.map_or_else(
-        || Path::new("manyhands-out").join(run::now_in_a_name()),
-        Path::to_owned,
-    );
+    let folder = out.map_or_else(new_folder, Path::to_owned);
     for name in [run::RECORD_FILE, manyhands_record::journal::FILE_NAME] {
         if folder.join(name).exists() {
             let folder = folder.display();
@@ -153,13 +152,16 @@ pub(super) fn make_folder(out: Option<&Path>) -> Result<(PathBuf, bool), Error> 
     Ok((folder, made))
 }
 
+/// A folder that is not there yet, named by the time; runs of the same second are numbered.
+fn new_folder() -> PathBuf {
+    let base = Path::new("manyhands-out").join(run::now_in_a_name());
+    let numbered = (2..).map(|number| PathBuf::from(format!("{}-{number}", base.display())));
+    let mut names = std::iter::once(base.clone()).chain(numbered);
+    names.find(|name| !name.exists()).expect("there is always a next number")
+}
+
 /// The report to its file; the table, or the record, to standard output.
-pub(super) fn show(
-    record: &Record,
-    folder: &Path,
-    json: bool,
-    colour: bool,
-) -> Result<(), Error> {
+pub(super) fn show(record: &Record, folder: &Path, json: bool, colour: bool) -> Result<(), Error> {
     let report = super::report::write(record, folder)?;
     if json {
         super::print(&(record.to_json() + "\n"))?;

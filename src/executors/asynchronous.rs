@@ -1,10 +1,12 @@
 //! tokio: tasks spawned under a semaphore, futures that pull, one thread, or its blocking pool.
 
+use std::any::TypeId;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
-use manyhands_contract::Map;
+use manyhands_contract::{Erased, Map};
 use manyhands_record::{Failure, FailureKind};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
@@ -40,8 +42,9 @@ impl<M: Map> Base<M> {
         Ok(Self { work, workers, runtime, threads, locals: Arc::new(Locals::new()) })
     }
 
-    fn gather(&self, phase: &M::Phase) -> Arc<Gather<M>> {
-        Arc::new(Gather::new(Arc::clone(&self.work), phase.clone()))
+    fn shared(&self, phase: &M::Phase, tasks: usize, chunk: usize) -> Arc<Shared<M>> {
+        let gather = Gather::new(Arc::clone(&self.work), phase.clone());
+        Arc::new(Shared { gather, locals: Arc::clone(&self.locals), tasks, chunk })
     }
 
     fn actual(&self) -> Actual {
@@ -65,47 +68,74 @@ impl<M: Map> Base<M> {
     }
 }
 
-/// A task per chunk, at most `workers` at once: the form that most async code has.
-async fn spawn_chunks<M: Map>(
-    gather: Arc<Gather<M>>,
+/// One phase as its futures see it: behind one count, because a future is made per chunk.
+struct Shared<M: Map> {
+    gather: Gather<M>,
     locals: Arc<Locals<M>>,
-    workers: usize,
     tasks: usize,
     chunk: usize,
-) {
+}
+
+impl<M: Map> Shared<M> {
+    fn chunks(&self) -> usize {
+        self.tasks.div_ceil(self.chunk)
+    }
+
+    fn range(&self, index: usize) -> Range<usize> {
+        chunk_range(index, self.chunk, self.tasks)
+    }
+
+    fn finish(&self) -> Result<M::Partial, Failure> {
+        self.gather.finish(self.tasks)
+    }
+}
+
+/// Whether a chunk's future can be pending. Of an erased workload only it itself knows.
+fn may_wait<M: Map>() -> bool {
+    M::WAITS || TypeId::of::<M>() == TypeId::of::<Erased>()
+}
+
+/// A task per chunk, at most `workers` at once: the form that most async code has.
+async fn spawn_chunks<M: Map>(shared: Arc<Shared<M>>, workers: usize) {
     let permits = u32::try_from(workers.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
     let semaphore = Arc::new(Semaphore::new(permits as usize));
-    for index in 0..tasks.div_ceil(chunk) {
+    for index in 0..shared.chunks() {
         let permit = Arc::clone(&semaphore).acquire_owned().await.expect("never closed");
-        if gather.has_failed() {
+        if shared.gather.has_failed() {
             break;
         }
-        let (gather, locals) = (Arc::clone(&gather), Arc::clone(&locals));
-        tokio::spawn(async move {
-            spawned_chunk(&gather, &locals, chunk_range(index, chunk, tasks)).await;
-            drop(permit);
-        });
+        let shared = Arc::clone(&shared);
+        // tokio copies a new future a few times, so one that cannot wait is spawned without the
+        // room for what an await keeps: a third of a no-op's time.
+        if may_wait::<M>() {
+            tokio::spawn(async move {
+                spawned_chunk(&shared, index).await;
+                drop(permit);
+            });
+        } else {
+            tokio::spawn(async move {
+                whole_chunk(&shared, index);
+                drop(permit);
+            });
+        }
     }
     // All permits are back when all tasks are done. A task that panics outside the workload's
     // code gives its permit back too, and the missing chunk is then noticed by the merger.
     let _all = semaphore.acquire_many(permits).await.expect("never closed");
 }
 
-async fn spawned_chunk<M: Map>(
-    gather: &Gather<M>,
-    locals: &Locals<M>,
-    range: std::ops::Range<usize>,
-) {
+async fn spawned_chunk<M: Map>(shared: &Shared<M>, index: usize) {
+    let Shared { gather, locals, .. } = shared;
     let mut local = match locals.take(&gather.work) {
         Ok(local) => local,
         Err(failure) => return gather.fail(failure),
     };
     let mut into = gather.work.empty(&gather.phase);
-    let chunk = run_chunk_async(&*gather.work, &mut local, &gather.phase, range.clone(), &mut into);
-    match chunk.await {
+    let range = shared.range(index);
+    match run_chunk_async(&*gather.work, &mut local, &gather.phase, range, &mut into).await {
         Ok(()) => {
             locals.put(local);
-            gather.add(range, into);
+            gather.add(shared.range(index), into);
         }
         Err(failure) => gather.fail(failure),
     }
@@ -127,10 +157,9 @@ impl<M: Map> Executor<M> for Spawn<M> {
         chunk: usize,
     ) -> Result<M::Partial, Failure> {
         let base = &self.0;
-        let gather = base.gather(phase);
-        let locals = Arc::clone(&base.locals);
-        base.drive(spawn_chunks(Arc::clone(&gather), locals, base.workers, tasks, chunk))?;
-        gather.finish(tasks)
+        let shared = base.shared(phase, tasks, chunk);
+        base.drive(spawn_chunks(Arc::clone(&shared), base.workers))?;
+        shared.finish()
     }
 
     fn actual(&self) -> Actual {
@@ -158,10 +187,9 @@ impl<M: Map> Executor<M> for CurrentThread<M> {
         chunk: usize,
     ) -> Result<M::Partial, Failure> {
         let base = &self.0;
-        let gather = base.gather(phase);
-        let locals = Arc::clone(&base.locals);
-        base.drive(spawn_chunks(Arc::clone(&gather), locals, base.workers, tasks, chunk))?;
-        gather.finish(tasks)
+        let shared = base.shared(phase, tasks, chunk);
+        base.drive(spawn_chunks(Arc::clone(&shared), base.workers))?;
+        shared.finish()
     }
 
     fn actual(&self) -> Actual {
@@ -189,33 +217,20 @@ impl<M: Map> Executor<M> for Pull<M> {
         chunk: usize,
     ) -> Result<M::Partial, Failure> {
         let base = &self.0;
-        let gather = base.gather(phase);
+        let shared = base.shared(phase, tasks, chunk);
         let next = Arc::new(AtomicUsize::new(0));
-        let chunks = tasks.div_ceil(chunk);
-        let workers: Vec<_> = (0..base.workers.min(chunks))
-            .map(|_| {
-                let gather = Arc::clone(&gather);
-                let (locals, next) = (Arc::clone(&base.locals), Arc::clone(&next));
-                base.runtime.spawn(async move {
-                    // Relaxed: the counter only has to give each number once; what the tasks
-                    // wrote is published by the lock of the gather.
-                    let pull = || next.fetch_add(1, Ordering::Relaxed);
-                    let ranges = std::iter::repeat_with(pull)
-                        .take_while(|index| *index < chunks)
-                        .map(|index| chunk_range(index, chunk, tasks));
-                    pull_chunks(&gather, &locals, ranges).await;
-                })
-            })
+        let workers: Vec<_> = (0..base.workers.min(shared.chunks()))
+            .map(|_| base.runtime.spawn(pull_chunks(Arc::clone(&shared), Arc::clone(&next))))
             .collect();
         base.runtime.block_on(async {
             for worker in workers {
                 if let Err(error) = worker.await {
                     let reason = format!("the executor's own task failed: {error}");
-                    gather.fail(failed(FailureKind::Panic, reason));
+                    shared.gather.fail(failed(FailureKind::Panic, reason));
                 }
             }
         });
-        gather.finish(tasks)
+        shared.finish()
     }
 
     fn actual(&self) -> Actual {
@@ -228,18 +243,27 @@ impl<M: Map> Executor<M> for Pull<M> {
     }
 }
 
-async fn pull_chunks<M: Map>(
-    gather: &Gather<M>,
-    locals: &Locals<M>,
-    ranges: impl Iterator<Item = std::ops::Range<usize>>,
-) {
+async fn pull_chunks<M: Map>(shared: Arc<Shared<M>>, next: Arc<AtomicUsize>) {
+    let Shared { gather, locals, .. } = &*shared;
     let mut local = match locals.take(&gather.work) {
         Ok(local) => local,
         Err(failure) => return gather.fail(failure),
     };
-    let mut outbox = Outbox::new(gather);
-    for range in ranges {
-        if !outbox.run_async(&mut local, range).await {
+    let (mut outbox, chunks) = (Outbox::new(gather), shared.chunks());
+    loop {
+        // Relaxed: the counter only has to give each number once; what the tasks wrote is
+        // published by the lock of the gather.
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        if index >= chunks {
+            break;
+        }
+        let range = shared.range(index);
+        let goes_on = if may_wait::<M>() {
+            outbox.run_async(&mut local, range).await
+        } else {
+            outbox.run(&mut local, range)
+        };
+        if !goes_on {
             return;
         }
     }
@@ -263,11 +287,9 @@ impl<M: Map> Executor<M> for Blocking<M> {
         chunk: usize,
     ) -> Result<M::Partial, Failure> {
         let base = &self.0;
-        let gather = base.gather(phase);
-        let driver =
-            block_chunks(Arc::clone(&gather), Arc::clone(&base.locals), base.workers, tasks, chunk);
-        base.drive(driver)?;
-        gather.finish(tasks)
+        let shared = base.shared(phase, tasks, chunk);
+        base.drive(block_chunks(Arc::clone(&shared), base.workers))?;
+        shared.finish()
     }
 
     fn actual(&self) -> Actual {
@@ -281,39 +303,32 @@ impl<M: Map> Executor<M> for Blocking<M> {
 }
 
 /// A blocking call per chunk, at most `workers` at once: how async code uses a blocking library.
-async fn block_chunks<M: Map>(
-    gather: Arc<Gather<M>>,
-    locals: Arc<Locals<M>>,
-    workers: usize,
-    tasks: usize,
-    chunk: usize,
-) {
+async fn block_chunks<M: Map>(shared: Arc<Shared<M>>, workers: usize) {
     let permits = u32::try_from(workers.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
     let semaphore = Arc::new(Semaphore::new(permits as usize));
-    for index in 0..tasks.div_ceil(chunk) {
+    for index in 0..shared.chunks() {
         let permit = Arc::clone(&semaphore).acquire_owned().await.expect("never closed");
-        if gather.has_failed() {
+        if shared.gather.has_failed() {
             break;
         }
-        let (gather, locals) = (Arc::clone(&gather), Arc::clone(&locals));
+        let shared = Arc::clone(&shared);
         tokio::task::spawn_blocking(move || {
-            blocking_chunk(&gather, &locals, chunk_range(index, chunk, tasks));
+            whole_chunk(&shared, index);
             drop(permit);
         });
     }
     let _all = semaphore.acquire_many(permits).await.expect("never closed");
 }
 
-fn blocking_chunk<M: Map>(
-    gather: &Gather<M>,
-    locals: &Locals<M>,
-    range: std::ops::Range<usize>,
-) {
+/// A chunk that runs from start to end without waiting.
+fn whole_chunk<M: Map>(shared: &Shared<M>, index: usize) {
+    let Shared { gather, locals, .. } = shared;
     let mut local = match locals.take(&gather.work) {
         Ok(local) => local,
         Err(failure) => return gather.fail(failure),
     };
     let mut into = gather.work.empty(&gather.phase);
+    let range = shared.range(index);
     match run_chunk(&*gather.work, &mut local, &gather.phase, range.clone(), &mut into) {
         Ok(()) => {
             locals.put(local);

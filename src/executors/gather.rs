@@ -1,6 +1,6 @@
 //! What the workers of one phase share: where their partials and their failures go.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
-use manyhands_contract::{Map, TaskFailure};
+use manyhands_contract::Map;
 use manyhands_record::{Failure, FailureKind};
 
 use super::merge::Merger;
@@ -60,9 +60,7 @@ impl<M: Map> Gather<M> {
 
     /// What the phase came to, once every worker is done.
     pub(super) fn finish(&self, tasks: usize) -> Result<M::Partial, Failure> {
-        if let Some(failure) =
-            self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
-        {
+        if let Some(failure) = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(failure);
         }
         let merger = std::mem::replace(
@@ -155,7 +153,11 @@ impl<'g, M: Map> Outbox<'g, M> {
     }
 }
 
-/// Runs a chunk's async form; a task's error or panic becomes a failure.
+/// Runs a chunk's async form; a task's error or panic becomes a failure. tokio would catch a panic
+/// too, but only hands it to somebody who keeps every task's handle.
+///
+/// The chunk's future is pinned where it is made: handed on by value, each function that passes it
+/// along would keep a copy's worth of room in the future that tokio allocates per chunk.
 pub(super) async fn run_chunk_async<M: Map>(
     work: &M,
     local: &mut M::Local,
@@ -163,26 +165,12 @@ pub(super) async fn run_chunk_async<M: Map>(
     tasks: Range<usize>,
     into: &mut M::Partial,
 ) -> Result<(), Failure> {
-    let chunk = work.run_chunk_async(local, phase, tasks.clone(), into);
-    match catch_unwind_async(chunk).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(failure)) => Err(failed(FailureKind::Error, failure)),
-        Err(panic) => Err(panicked(&*panic, &tasks)),
-    }
-}
-
-/// Polls a future and catches what it throws: tokio would catch it too, but only hands it to
-/// somebody who keeps every task's handle.
-async fn catch_unwind_async<F: Future<Output = Result<(), TaskFailure>>>(
-    future: F,
-) -> std::thread::Result<F::Output> {
-    let mut future = pin!(future);
-    poll_fn(|context| {
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
+    let mut chunk = pin!(work.run_chunk_async(local, phase, tasks.clone(), into));
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| chunk.as_mut().poll(context))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
+        Ok(Poll::Ready(Err(failure))) => Poll::Ready(Err(failed(FailureKind::Error, failure))),
+        Err(panic) => Poll::Ready(Err(panicked(&*panic, &tasks))),
     })
     .await
 }

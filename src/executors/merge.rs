@@ -11,34 +11,59 @@ use manyhands_contract::Map;
 /// chunk that is still in flight, so there are never more stretches than chunks in flight plus
 /// one: memory stays flat however many tasks there are and however late the first one finishes.
 pub(super) struct Merger<P> {
-    /// By first task: the task after the last, and the partial.
-    stretches: BTreeMap<usize, (usize, P)>,
+    /// All tasks up to the first that is missing: the task after them, and their partial. Chunks
+    /// finish nearly in order, so most of them follow on this one and need no search.
+    front: Option<(usize, P)>,
+    /// The stretches beyond, by first task: the task after the last, and the partial.
+    later: BTreeMap<usize, (usize, P)>,
 }
 
 impl<P> Merger<P> {
     pub(super) fn new() -> Self {
-        Self { stretches: BTreeMap::new() }
+        Self { front: None, later: BTreeMap::new() }
     }
 
     /// Adds the partial of a finished range of tasks.
-    pub(super) fn add<M: Map<Partial = P>>(
-        &mut self,
-        work: &M,
-        tasks: Range<usize>,
-        mut partial: P,
-    ) {
+    #[inline]
+    pub(super) fn add<M: Map<Partial = P>>(&mut self, work: &M, tasks: Range<usize>, partial: P) {
+        match &mut self.front {
+            Some((end, left)) if *end == tasks.start => {
+                work.merge(left, partial);
+                *end = tasks.end;
+            }
+            None if tasks.start == 0 => self.front = Some((tasks.end, partial)),
+            _ => return self.add_later(work, tasks, partial),
+        }
+        if !self.later.is_empty() {
+            self.close_gap(work);
+        }
+    }
+
+    /// Merges the first later stretch into the front if no task is missing between them.
+    fn close_gap<M: Map<Partial = P>>(&mut self, work: &M) {
+        let Some((end, left)) = &mut self.front else { return };
+        if let Some(first) = self.later.first_entry()
+            && first.key() == end
+        {
+            let (right_end, right) = first.remove();
+            work.merge(left, right);
+            *end = right_end;
+        }
+    }
+
+    fn add_later<M: Map<Partial = P>>(&mut self, work: &M, tasks: Range<usize>, mut partial: P) {
         let mut end = tasks.end;
-        if let Some((right_end, right)) = self.stretches.remove(&tasks.end) {
+        if let Some((right_end, right)) = self.later.remove(&tasks.end) {
             work.merge(&mut partial, right);
             end = right_end;
         }
-        match self.stretches.range_mut(..tasks.start).next_back() {
+        match self.later.range_mut(..tasks.start).next_back() {
             Some((_, (left_end, left))) if *left_end == tasks.start => {
                 work.merge(left, partial);
                 *left_end = end;
             }
             _ => {
-                self.stretches.insert(tasks.start, (end, partial));
+                self.later.insert(tasks.start, (end, partial));
             }
         }
     }
@@ -47,13 +72,14 @@ impl<P> Merger<P> {
     ///
     /// # Panics
     /// When a task is missing: a bug in an executor, which must not pass for a result.
-    pub(super) fn finish(mut self, tasks: usize) -> P {
-        match self.stretches.pop_first() {
-            Some((0, (end, partial))) if end == tasks => partial,
-            other => panic!(
-                "tasks are missing: the first stretch is {:?} of {tasks}",
-                other.map(|(start, (end, _))| start..end)
-            ),
+    pub(super) fn finish(self, tasks: usize) -> P {
+        let next = self.later.first_key_value().map(|(start, (end, _))| *start..*end);
+        match self.front {
+            Some((end, partial)) if end == tasks && next.is_none() => partial,
+            front => {
+                let front = 0..front.map_or(0, |(end, _)| end);
+                panic!("tasks are missing: of {tasks} there are {front:?} and, next, {next:?}")
+            }
         }
     }
 }
@@ -87,7 +113,7 @@ mod tests {
         for task in 1..1000 {
             merger.add(&Order, task..task + 1, vec![task]);
         }
-        assert_eq!(merger.stretches.len(), 1);
+        assert_eq!((merger.front.is_none(), merger.later.len()), (true, 1));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The rayon pool.
 
-use std::sync::{Arc, Mutex};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crossbeam_utils::CachePadded;
 use manyhands_contract::Map;
 use manyhands_record::{Failure, FailureKind};
-use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::locals::new_local;
@@ -20,12 +20,51 @@ pub(super) struct Rayon<M: Map> {
     locals: Vec<CachePadded<Mutex<Option<M::Local>>>>,
 }
 
+/// One phase, as it is split.
+struct Splitting<'a, M: Map> {
+    pool: &'a Rayon<M>,
+    phase: &'a M::Phase,
+    tasks: usize,
+    chunk: usize,
+    /// The first one. It is kept here and not returned because results are moved at every merge,
+    /// and a failure is several times the size of most partials.
+    failure: OnceLock<Failure>,
+}
+
+/// There is a failure, so that further work is for nothing.
+struct Stopped;
+
+impl<M: Map> Splitting<'_, M> {
+    /// Halves a range of chunks until one is left; an idle thread steals the largest half that it
+    /// finds. This is what a parallel iterator does inside. But chunks are ours to choose, and an
+    /// iterator that is told so, `with_max_len(1)`, costs twice as much per chunk: it splits a
+    /// producer and a consumer along with the range.
+    fn run(&self, chunks: Range<usize>) -> Result<M::Partial, Stopped> {
+        if chunks.len() == 1 {
+            return self.run_one(chunks.start);
+        }
+        let middle = chunks.start + chunks.len() / 2;
+        let (left, right) =
+            rayon::join(|| self.run(chunks.start..middle), || self.run(middle..chunks.end));
+        let (mut left, right) = (left?, right?);
+        self.pool.work.merge(&mut left, right);
+        Ok(left)
+    }
+
+    fn run_one(&self, index: usize) -> Result<M::Partial, Stopped> {
+        if self.failure.get().is_some() {
+            return Err(Stopped);
+        }
+        let range = chunk_range(index, self.chunk, self.tasks);
+        self.pool.run(self.phase, range).map_err(|failure| {
+            let _first_stays = self.failure.set(failure);
+            Stopped
+        })
+    }
+}
+
 impl<M: Map> Rayon<M> {
-    fn run(
-        &self,
-        phase: &M::Phase,
-        range: std::ops::Range<usize>,
-    ) -> Result<M::Partial, Failure> {
+    fn run(&self, phase: &M::Phase, range: Range<usize>) -> Result<M::Partial, Failure> {
         let mut into = self.work.empty(phase);
         let slot = rayon::current_thread_index().and_then(|i| self.locals[i].try_lock().ok());
         match slot {
@@ -34,13 +73,13 @@ impl<M: Map> Rayon<M> {
                     *slot = Some(new_local(&*self.work)?);
                 }
                 let local = slot.as_mut().expect("just filled");
-                run_chunk(&*self.work, local, phase, range, &mut into)?;
+                run_chunk(&*self.work, local, phase, range, &mut into)
             }
             // A task that itself uses rayon can be stolen into while it waits: the thread's own
             // state is then in use further up its stack.
-            None => run_chunk(&*self.work, &mut new_local(&*self.work)?, phase, range, &mut into)?,
+            None => run_chunk(&*self.work, &mut new_local(&*self.work)?, phase, range, &mut into),
         }
-        Ok(into)
+        .map(|()| into)
     }
 }
 
@@ -67,19 +106,9 @@ impl<M: Map> Executor<M> for Rayon<M> {
         tasks: usize,
         chunk: usize,
     ) -> Result<M::Partial, Failure> {
-        let merge = |mut left, right| {
-            self.work.merge(&mut left, right);
-            Ok(left)
-        };
-        let merged = self.pool.install(|| {
-            (0..tasks.div_ceil(chunk))
-                .into_par_iter()
-                // Chunks are ours to choose, so rayon must not make larger ones.
-                .with_max_len(1)
-                .map(|index| self.run(phase, chunk_range(index, chunk, tasks)))
-                .try_reduce_with(merge)
-        });
-        merged.unwrap_or_else(|| Ok(self.work.empty(phase)))
+        let splitting = Splitting { pool: self, phase, tasks, chunk, failure: OnceLock::new() };
+        let merged = self.pool.install(|| splitting.run(0..tasks.div_ceil(chunk)));
+        merged.map_err(|Stopped| splitting.failure.into_inner().expect("who stops says why"))
     }
 
     fn actual(&self) -> Actual {

@@ -86,9 +86,9 @@ impl<M: Map> Executor<M> for Pool<M> {
     fn stop(self) -> Result<(), Failure> {
         for PoolThread { phases, handle } in self.threads {
             drop(phases); // the thread sees its channel closed and ends
-            handle.join().map_err(|panic| {
-                failed(FailureKind::Panic, super::panic_message(&*panic))
-            })?;
+            handle
+                .join()
+                .map_err(|panic| failed(FailureKind::Panic, super::panic_message(&*panic)))?;
         }
         Ok(())
     }

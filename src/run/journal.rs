@@ -27,7 +27,8 @@ impl Journal {
         let path = folder.join(FILE_NAME);
         let text: String = lines.iter().map(Line::encode).collect();
         write_whole(&path, text.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(|e| unwritable(&path, &e))?;
+        let file =
+            OpenOptions::new().append(true).open(&path).map_err(|e| unwritable(&path, &e))?;
         Ok(Self { file, path, lines })
     }
 
@@ -67,5 +68,8 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Error {
-    Error::failed(format!("cannot write {}: {error}; what was written before is kept", path.display()))
+    Error::failed(format!(
+        "cannot write {}: {error}; what was written before is kept",
+        path.display()
+    ))
 }

@@ -15,16 +15,14 @@ use std::time::{Duration, Instant};
 
 use manyhands_contract::{Answer, Catalogue};
 use manyhands_record::journal::{Line, Planned, complete_rounds};
-use manyhands_record::{
-    Failure, FailureKind, Launch, Machine, Mode, Record, Reference, Status,
-};
+use manyhands_record::{Failure, FailureKind, Launch, Machine, Mode, Record, Reference, Status};
 
 use crate::error::{Error, Exit};
 use crate::executors::ExecutorName;
 use crate::signals::Interrupt;
 
-pub use journal::write_whole;
 use journal::Journal;
+pub use journal::write_whole;
 use launch::{Interrupted, Launched, Launcher, MOST_SAMPLES, Order};
 use options::{Options, SHORTEST_TIMEOUT, TIMEOUT_FACTOR};
 use plan::{Plan, PlannedCell};
@@ -230,7 +228,8 @@ impl Run<'_> {
         let one = std::num::NonZeroU32::MIN;
         let id = group.cell_id(ExecutorName::Sequential, one, self.options.chunk);
         let what = format!("{}: the reference answer", id.workload);
-        let cell = PlannedCell { group: number, executor: ExecutorName::Sequential, workers: one, id };
+        let cell =
+            PlannedCell { group: number, executor: ExecutorName::Sequential, workers: one, id };
         self.observer.launching(self.done, self.total, &what);
         let order = Order {
             group,
@@ -276,7 +275,8 @@ impl Run<'_> {
     fn round(&mut self, round: u32, mode: Mode, baselines: &[Baseline]) -> Result<(), Stop> {
         for index in order::round(&self.plan, self.options.seed, round) {
             if !self.is_settled(index, mode, round) {
-                let launched = self.launch(index, mode, &baselines[self.plan.cells[index].group])?;
+                let launched =
+                    self.launch(index, mode, &baselines[self.plan.cells[index].group])?;
                 self.keep(index, round, launched)?;
             }
             self.done += 1;
@@ -303,12 +303,7 @@ impl Run<'_> {
         }
     }
 
-    fn launch(
-        &mut self,
-        index: usize,
-        mode: Mode,
-        baseline: &Baseline,
-    ) -> Result<Launched, Stop> {
+    fn launch(&mut self, index: usize, mode: Mode, baseline: &Baseline) -> Result<Launched, Stop> {
         let cell = &self.plan.cells[index];
         if let Some(failure) = baseline.failure.as_ref().filter(|failure| is_input(failure)) {
             return Ok(Launched::failed(mode, failure.clone()));
@@ -403,7 +398,6 @@ pub fn exit_of(record: &Record) -> Exit {
 pub(crate) fn now() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
 }
-
 
 /// Now, as part of a folder's name: no colons, which some systems and tools do not like there.
 pub(crate) fn now_in_a_name() -> String {

@@ -99,9 +99,11 @@ impl Plan {
 }
 
 impl Group {
+    /// Makes the input, generated input in `folder`, and takes its digest.
+    ///
     /// # Errors
     /// When the input cannot be made or read.
-    pub(crate) fn new(
+    pub fn new(
         entry: Entry,
         parameters: Parameters,
         options: &Options,
@@ -111,7 +113,8 @@ impl Group {
             (None, _) => Vec::new(),
             (Some(_), false) => options.input.clone(),
             (Some(_), true) => {
-                input::generate(&entry, &parameters, options.seed, folder).map_err(Error::failed)?;
+                input::generate(&entry, &parameters, options.seed, folder)
+                    .map_err(Error::failed)?;
                 vec![folder.to_owned()]
             }
         };
@@ -121,12 +124,8 @@ impl Group {
         Ok(Self { entry, parameters, input, digest, bound })
     }
 
-    pub(crate) fn cell_id(
-        &self,
-        executor: ExecutorName,
-        workers: NonZeroU32,
-        chunk: Chunk,
-    ) -> CellId {
+    /// What identifies a cell of this group in records.
+    pub fn cell_id(&self, executor: ExecutorName, workers: NonZeroU32, chunk: Chunk) -> CellId {
         CellId {
             workload: self.entry.definition.name.to_owned(),
             version: self.entry.definition.version,
@@ -154,8 +153,7 @@ fn usual_workers(kind: Kind, cores: u32) -> Vec<NonZeroU32> {
 
 fn chosen(catalogue: &Catalogue, options: &Options) -> Result<Vec<Entry>, Error> {
     let suite = SUITE.map(str::to_owned);
-    let names: &[String] =
-        if options.workloads.is_empty() { &suite } else { &options.workloads };
+    let names: &[String] = if options.workloads.is_empty() { &suite } else { &options.workloads };
     let mut chosen: Vec<Entry> = Vec::new();
     for name in names {
         let entry = *catalogue.get(name).map_err(Error::usage)?;

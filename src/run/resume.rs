@@ -34,9 +34,8 @@ impl Resumed {
                 "cannot resume: cannot read {path}: {error}; give --resume the folder of a run"
             ))
         })?;
-        let (mut lines, note) = journal::read(bytes).map_err(|error| {
-            Error::failed(format!("cannot resume {}: {error}", path.display()))
-        })?;
+        let (mut lines, note) = journal::read(bytes)
+            .map_err(|error| Error::failed(format!("cannot resume {}: {error}", path.display())))?;
         if lines.is_empty() {
             let path = path.display();
             return Err(Error::failed(format!("cannot resume: {path} is empty; start a new run")));

@@ -7,13 +7,13 @@ use std::process::{Command, Output, Stdio};
 use manyhands_record::{Cell, Record};
 
 /// The program under test.
-pub fn manyhands() -> PathBuf {
+pub(crate) fn manyhands() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_manyhands"))
 }
 
 /// The example program with the workload that fails on purpose. `cargo test` builds examples
 /// beside the tests.
-pub fn own_workload() -> PathBuf {
+pub(crate) fn own_workload() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let deps = test.parent().expect("a test lies in a folder");
     let example = deps.parent().expect("deps lies in a folder").join("examples/own_workload");
@@ -22,17 +22,17 @@ pub fn own_workload() -> PathBuf {
 }
 
 /// What a program did.
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
     command: String,
 }
 
 impl Ran {
     /// Everything a person needs to see why it did not do what it should.
     #[track_caller]
-    pub fn expect(self, code: i32) -> Self {
+    pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(
             self.code,
             Some(code),
@@ -46,7 +46,7 @@ impl Ran {
 
     /// One line on standard error that has all of these words in it, and no panic.
     #[track_caller]
-    pub fn complains_of(&self, words: &[&str]) {
+    pub(crate) fn complains_of(&self, words: &[&str]) {
         let shown = format!("`{}` said:\n{}", self.command, self.stderr);
         assert!(!self.stderr.contains("panicked"), "{shown}");
         assert_eq!(self.stderr.trim_end().lines().count(), 1, "{shown}");
@@ -57,7 +57,7 @@ impl Ran {
 }
 
 /// Runs a program in a folder.
-pub fn run_in(folder: &Path, program: &Path, arguments: &[&str]) -> Ran {
+pub(crate) fn run_in(folder: &Path, program: &Path, arguments: &[&str]) -> Ran {
     let output = Command::new(program)
         .args(arguments)
         .current_dir(folder)
@@ -74,24 +74,24 @@ pub fn run_in(folder: &Path, program: &Path, arguments: &[&str]) -> Ran {
 }
 
 /// Runs the program under test in a folder of its own.
-pub fn run(arguments: &[&str]) -> Ran {
+pub(crate) fn run(arguments: &[&str]) -> Ran {
     let folder = tempfile::tempdir().expect("a temporary folder");
     run_in(folder.path(), &manyhands(), arguments)
 }
 
 /// The record in a run's folder.
-pub fn record(folder: &Path) -> Record {
+pub(crate) fn record(folder: &Path) -> Record {
     Record::read(folder.join("record.json")).expect("a record")
 }
 
 /// `primes threads x 2`
-pub fn label(cell: &Cell) -> String {
+pub(crate) fn label(cell: &Cell) -> String {
     format!("{} {} x {}", cell.id.workload, cell.id.executor, cell.id.workers)
 }
 
 /// Processes of a session that a test started, found by a word in their command line or
 /// environment that no other process has.
-pub fn processes_with(word: &str) -> Vec<u32> {
+pub(crate) fn processes_with(word: &str) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").expect("/proc");
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())

@@ -121,7 +121,8 @@ mod tests {
     fn only_commands_of_console_blocks_are_run() {
         let page = "$ manyhands no\n```console\n$ manyhands list\nworkloads\n```\n```sh\n$ \
                     manyhands no\n```\n```console exit=2\n$ manyhands run nothing\n```\n";
-        let found: Vec<_> = commands(page).into_iter().map(|s| (s.line, s.command, s.exit)).collect();
+        let found: Vec<_> =
+            commands(page).into_iter().map(|s| (s.line, s.command, s.exit)).collect();
         assert_eq!(
             found,
             [(3, "manyhands list".to_owned(), 0), (10, "manyhands run nothing".to_owned(), 2)]

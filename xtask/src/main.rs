@@ -1,6 +1,7 @@
 //! What CI runs, on any machine: `cargo xtask test`.
 
 mod docs;
+mod loom;
 mod overhead;
 mod page;
 mod shell;
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask test               everything that must hold: format, lints, tests, docs, pages
+cargo xtask loom               every interleaving of the code that shares memory
 cargo xtask docs               run the commands that the book and the README show
 cargo xtask overhead [--json]  each executor against the same loop written by hand
 ";
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["test" | "ci"] => test::test(),
+        ["loom"] => loom::loom(),
         ["docs"] => docs::docs(),
         ["overhead"] => overhead::overhead(false),
         ["overhead", "--json"] => overhead::overhead(true),

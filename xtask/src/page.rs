@@ -13,7 +13,9 @@ const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 /// A small run's report, opened by headless Chromium.
 pub(crate) fn page() -> Result<Skipped, String> {
     let Some(browser) = browser()? else {
-        return Ok(Some("the report in a browser: there is no Chromium and we may not install it".into()));
+        return Ok(Some(
+            "the report in a browser: there is no Chromium and we may not install it".into(),
+        ));
     };
     let folder = root().join("target/page");
     if folder.exists() {
@@ -85,9 +87,7 @@ fn open(browser: &str, page: &Path, folder: &Path, more: &[&str]) -> Result<Open
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     let complaint = stderr.lines().find(|line| line.contains(":CONSOLE"));
     match (output.status.success(), complaint) {
-        (true, None) => {
-            Ok(Opened { stdout: String::from_utf8_lossy(&output.stdout).into_owned() })
-        }
+        (true, None) => Ok(Opened { stdout: String::from_utf8_lossy(&output.stdout).into_owned() }),
         (_, Some(line)) => Err(format!("{}: the browser says: {line}", page.display())),
         (false, None) => Err(format!("{browser}: {}\n{stderr}", output.status)),
     }

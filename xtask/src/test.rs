@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that must hold, with all its own set-up.
 
 use crate::shell::{cargo, run};
-use crate::{docs, page};
+use crate::{docs, loom, page};
 
 /// What could not be run here. On CI that is a failure: a check that never runs protects nobody.
 pub(crate) type Skipped = Option<String>;
@@ -9,32 +9,17 @@ pub(crate) type Skipped = Option<String>;
 /// Cheap checks first, so that a slip is told in seconds.
 pub(crate) fn test() -> Result<(), String> {
     run("format", &mut cargo(&["fmt", "--all", "--check"]))?;
-    run(
-        "lints",
-        &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-    )?;
+    run("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     run("tests", &mut cargo(&["test", "--workspace"]))?;
-    run("the library without features", &mut cargo(&[
-        "check", "--package", "manyhands", "--lib", "--no-default-features",
-    ]))?;
-    loom()?;
+    run(
+        "the library without features",
+        &mut cargo(&["check", "--package", "manyhands", "--lib", "--no-default-features"]),
+    )?;
+    loom::loom()?;
     run("release build", &mut cargo(&["build", "--release"]))?;
     docs::docs()?;
     let skipped: Vec<String> = page::page()?.into_iter().collect();
     conclude(&skipped)
-}
-
-/// Every interleaving of the code that needs `unsafe` to share memory between threads.
-fn loom() -> Result<(), String> {
-    // A target folder of its own: the flag would otherwise have everything built again.
-    let with = |package: &str, cfg: &str, filter: &str| {
-        let mut command = cargo(&[
-            "test", "--package", package, "--lib", "--target-dir", "target/loom", "--", filter,
-        ]);
-        command.env("RUSTFLAGS", format!("--cfg {cfg}"));
-        run(&format!("loom: {package}"), &mut command)
-    };
-    with("manyhands-contract", "loom", "claims")
 }
 
 fn conclude(skipped: &[String]) -> Result<(), String> {

@@ -109,17 +109,17 @@ fn undecided(group: &Group<'_>) -> Option<String> {
     if undecided.is_empty() || undecided.len() == rivals {
         return None;
     }
-    let names: Vec<&str> = undecided.iter().map(|&i| group.cells[i].label.as_str()).collect();
+    let names: Vec<String> = undecided.iter().map(|&i| full_name(&group.cells[i])).collect();
     Some(format!("{} had too few rounds to be compared.", list(&names)))
 }
 
 /// `; rayon and processes tie with it`, without the cells that were named already.
 fn ties(group: &Group<'_>, named: &[usize]) -> String {
-    let tied: Vec<&str> = group
+    let tied: Vec<String> = group
         .ties
         .iter()
         .filter(|tie| !named.contains(tie))
-        .map(|&tie| group.cells[tie].label.as_str())
+        .map(|&tie| full_name(&group.cells[tie]))
         .collect();
     match tied.len() {
         0 => String::new(),
@@ -139,7 +139,7 @@ fn cost(group: &Group<'_>, winner: usize) -> Option<String> {
     let memory = memory
         .map(|(peak, sequential)| format!("{} of memory", format::bytes_more(peak - sequential)));
     let costs: Vec<String> = cpu.into_iter().chain(memory).collect();
-    (!costs.is_empty()).then(|| format!("It costs {}.", costs.join(" and ")))
+    (!costs.is_empty()).then(|| format!("It takes {}.", costs.join(" and ")))
 }
 
 /// The bound, where it explains the winner's speed, or contradicts it.
@@ -156,15 +156,15 @@ fn limit(cell: &CellSummary<'_>) -> Option<String> {
 
 /// What failed: wrong answers first, by name.
 fn failures(group: &Group<'_>) -> Vec<String> {
-    let of = |wanted: fn(&Failure) -> bool| -> Vec<&str> {
+    let of = |wanted: fn(&Failure) -> bool| -> Vec<String> {
         let failed = group.cells.iter().filter(|cell| cell.failure.is_some_and(wanted));
-        failed.map(|cell| cell.label.as_str()).collect()
+        failed.map(full_name).collect()
     };
     let wrong = of(|failure| failure.kind == FailureKind::WrongAnswer);
     let unsupported = of(|failure| failure.kind == FailureKind::Unsupported);
     let failed =
         of(|failure| !matches!(failure.kind, FailureKind::WrongAnswer | FailureKind::Unsupported));
-    let say = |names: Vec<&str>, what: [&str; 2]| {
+    let say = |names: Vec<String>, what: [&str; 2]| {
         let verb = what[usize::from(names.len() > 1)];
         (!names.is_empty()).then(|| format!("{} {verb}.", list(&names)))
     };
@@ -206,12 +206,12 @@ fn against_sequential(speedup: Ratio) -> String {
 }
 
 /// `a`, `a and b`, `a, b and c`, `a, b, c, d and 3 others`.
-fn list(names: &[&str]) -> String {
+fn list(names: &[String]) -> String {
     let (shown, others) = names.split_at(names.len().min(NAMES));
-    let mut shown: Vec<String> = shown.iter().map(ToString::to_string).collect();
+    let mut shown = shown.to_vec();
     match others.len() {
         0 => {}
-        1 => shown.push(others[0].to_owned()),
+        1 => shown.push(others[0].clone()),
         more => shown.push(format!("{more} others")),
     }
     match shown.split_last() {
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(
             said(cells),
             "primes: threads with 2 workers is fastest, 1.92x sequential [1.88, 1.96]; rayon and \
-             processes tie with it. It costs 0.520x the CPU time and +410 KiB of memory."
+             processes tie with it. It takes 0.520x the CPU time and +410 KiB of memory."
         );
     }
 
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(
             said(cells),
             "primes: nobody is faster than sequential: threads with 2 workers comes out first, but \
-             it is a tie (1.01x sequential [1.01, 1.01]); rayon ties with it. It costs 0.990x the \
+             it is a tie (1.01x sequential [1.01, 1.01]); rayon ties with it. It takes 0.990x the \
              CPU time."
         );
     }
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(
             said(cells),
             "primes: threads with 2 workers had the shortest time, 2.00x sequential, but 3 common \
-             rounds cannot tell a winner: 6 can. It costs 0.500x the CPU time."
+             rounds cannot tell a winner: 6 can. It takes 0.500x the CPU time."
         );
     }
 
@@ -306,7 +306,7 @@ mod tests {
         ];
         assert_eq!(
             said(cells),
-            "primes: threads with 2 workers is fastest, 2.00x sequential [2.00, 2.00]. It costs \
+            "primes: threads with 2 workers is fastest, 2.00x sequential [2.00, 2.00]. It takes \
              0.500x the CPU time. dask had too few rounds to be compared."
         );
     }
@@ -354,7 +354,7 @@ mod tests {
             cell("dask", vec![]),
         ];
         let told = said(cells);
-        let expected = "It costs 0.500x the CPU time. processes gave a WRONG ANSWER. rayon failed. \
+        let expected = "It takes 0.500x the CPU time. processes gave a WRONG ANSWER. rayon failed. \
                         async and async:pull are not supported here.";
         assert!(told.ends_with(expected), "{told}");
     }
@@ -371,7 +371,8 @@ mod tests {
 
     #[test]
     fn long_lists_of_names_are_cut() {
-        assert_eq!(list(&["a", "b", "c", "d", "e"]), "a, b, c, d and e");
-        assert_eq!(list(&["a", "b", "c", "d", "e", "f"]), "a, b, c, d and 2 others");
+        assert_eq!(list(&["a", "b", "c", "d", "e"].map(String::from)), "a, b, c, d and e");
+        let six = ["a", "b", "c", "d", "e", "f"].map(String::from);
+        assert_eq!(list(&six), "a, b, c, d and 2 others");
     }
 }

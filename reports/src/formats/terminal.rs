@@ -46,7 +46,11 @@ fn block(group: &Group<'_>, looks: &Looks, style: Style) -> String {
     let rows = view::rows(group, looks);
     let cells: Vec<Line> = rows.iter().map(|(row, at)| Line::of(group, row, *at)).collect();
     let widths = widths(&cells);
-    let mut out = style.paint(BOLD, &cut(&clean(&group.label), WIDTH)) + "\n";
+    let mut title = clean(&group.label);
+    if group.text.is_some_and(|text| text.simulated) {
+        title += ": simulated waiting";
+    }
+    let mut out = style.paint(BOLD, &cut(&title, WIDTH)) + "\n";
     out += &style.paint(DIM, &joined(&HEADINGS.map(str::to_owned), &widths));
     out.push('\n');
     for cell in &cells {

@@ -97,10 +97,7 @@ impl Crew {
         Ok(crew)
     }
 
-    fn fork_one(
-        &mut self,
-        serve: impl Fn(UnixStream) -> std::process::ExitCode,
-    ) -> io::Result<()> {
+    fn fork_one(&mut self, serve: impl Fn(UnixStream) -> std::process::ExitCode) -> io::Result<()> {
         let (ours, theirs) = UnixStream::pair()?;
         let (mut ours, mut theirs) = (Some(ours), Some(theirs));
         let process = sys::fork(|| {
@@ -195,7 +192,13 @@ impl Crew {
     }
 
     fn all_ready(&mut self) -> Result<(), Failure> {
-        self.answers(self.len(), is_ready)
+        self.answers(self.len(), is_ready).map_err(|mut failure| {
+            if failure.kind == FailureKind::Died {
+                failure.reason += " before it was ready; does the program call \
+                                   manyhands::worker_hook() before anything else in main?";
+            }
+            failure
+        })
     }
 
     fn answers(
@@ -205,16 +208,15 @@ impl Crew {
     ) -> Result<(), Failure> {
         let mut missing = expected;
         while missing > 0 {
-            let exchanged = self.exchange(|worker, mut frame| {
-                match frames::take_value(&mut frame)? {
+            let exchanged =
+                self.exchange(|worker, mut frame| match frames::take_value(&mut frame)? {
                     FromWorker::Failed(failure) => Err(failure),
                     reply if answered(&reply) => {
                         missing -= 1;
                         Ok(())
                     }
                     _ => Err(unexpected(worker)),
-                }
-            });
+                });
             exchanged.map_err(|trouble| self.explain(trouble, |_| String::new()))?;
         }
         Ok(())

@@ -180,7 +180,7 @@ mod tests {
     fn what_is_in_flight_is_named_in_stretches() {
         let mut flight = Flight::default();
         assert_eq!(flight.to_string(), "");
-        [0..2, 2..4, 10..12].map(|range| flight.add(range));
+        [0..2, 2..4, 10..12].into_iter().for_each(|range| flight.add(range));
         assert!(flight.remove(&(0..2), 1));
         assert!(!flight.remove(&(10..12), 1), "results come in the order of their chunks");
         assert_eq!(flight.to_string(), " with tasks 2..4, 10..12 in flight");

@@ -246,7 +246,8 @@ mod tests {
     #[test]
     fn regions_are_carried_with_their_bytes() {
         let (here, there) = (Storage::private(), Storage::private());
-        let (a, b) = (here.output::<u16>(8).expect("memory"), there.output::<u16>(8).expect("memory"));
+        let (a, b) =
+            (here.output::<u16>(8).expect("memory"), there.output::<u16>(8).expect("memory"));
         a.write(2..5).copy_from_slice(&[1, 2, 3]);
         let mut bytes = Vec::new();
         append_regions(&mut bytes, &here, &[a.region(2..4), a.region(4..5)]).expect("small");

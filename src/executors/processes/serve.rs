@@ -191,7 +191,10 @@ impl<M: Map> Replies<'_, M> {
             Ok(())
         };
         frames::append(&mut self.out, &done, with).map_err(|failure| Failure {
-            reason: format!("the result of tasks {}..{}: {}", tasks.start, tasks.end, failure.reason),
+            reason: format!(
+                "the result of tasks {}..{}: {}",
+                tasks.start, tasks.end, failure.reason
+            ),
             ..failure
         })
     }

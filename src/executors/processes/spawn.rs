@@ -63,7 +63,8 @@ impl<M: Map> OverSockets<M> {
 /// The recipe, which these executors cannot do without.
 pub(super) fn recipe_of<M>(setup: &Setup<M>) -> Result<&Recipe, Failure> {
     setup.recipe.as_ref().ok_or_else(|| {
-        let reason = "worker processes need a recipe to make the workload again, and none was given";
+        let reason =
+            "worker processes need a recipe to make the workload again, and none was given";
         failed(FailureKind::Unsupported, reason)
     })
 }

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-#[cfg(loom)]
+#[cfg(manyhands_loom)]
 use loom::sync::{Mutex, MutexGuard};
-#[cfg(not(loom))]
+#[cfg(not(manyhands_loom))]
 use std::sync::{Mutex, MutexGuard};
 
 /// The ranges in use at the moment: at most one or two per worker, so a list is searched faster
@@ -73,7 +73,7 @@ impl Drop for Claim<'_> {
     }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, manyhands_loom))]
 mod tests {
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;

@@ -94,7 +94,7 @@ impl fmt::Display for Value {
 fn spell(duration: Duration) -> String {
     let ns = duration.as_nanos();
     for (unit, size) in [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)] {
-        if ns % size == 0 {
+        if ns.is_multiple_of(size) {
             return format!("{}{unit}", ns / size);
         }
     }

@@ -362,7 +362,7 @@ impl<T> DerefMut for Writing<'_, T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(manyhands_loom)))]
 mod tests {
     use super::*;
 

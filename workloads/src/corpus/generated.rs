@@ -27,8 +27,10 @@ const OTHER: [[&str; 3]; 4] =
 /// When the folder cannot be written.
 pub fn noise(folder: &Path, files: u64, mean: u64, seed: u64) -> Result<(), InputError> {
     write_files(folder, files, mean, seed, "bin", |stream, size, content| {
-        let words = size.div_ceil(8) as u64;
-        content.extend((0..words).flat_map(|k| stream.bits(k).to_le_bytes()));
+        content.resize(size.next_multiple_of(8), 0);
+        for (k, word) in (0..).zip(content.as_chunks_mut().0) {
+            *word = stream.bits(k).to_le_bytes();
+        }
         content.truncate(size);
     })
 }

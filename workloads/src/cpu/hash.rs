@@ -47,7 +47,7 @@ static DEFINITION: Definition = Definition {
             about: "how many files are generated",
             unit: "files",
             kind: ParameterKind::Integer { min: 1, max: 1_000_000 },
-            default: "250",
+            default: "400",
         },
         Parameter {
             name: "bytes",
@@ -58,9 +58,9 @@ static DEFINITION: Definition = Definition {
         },
     ],
     presets: &[
-        Preset { name: "quick", values: &[("files", "100"), ("bytes", "256KiB")] },
-        Preset { name: "standard", values: &[("files", "250"), ("bytes", "1MiB")] },
-        Preset { name: "large", values: &[("files", "2500"), ("bytes", "1MiB")] },
+        Preset { name: "quick", values: &[("files", "160"), ("bytes", "256KiB")] },
+        Preset { name: "standard", values: &[] },
+        Preset { name: "large", values: &[("files", "4000")] },
     ],
     max_chunk: None,
     simulated: false,

@@ -49,7 +49,7 @@ static DEFINITION: Definition = Definition {
             about: "how many files are generated",
             unit: "files",
             kind: ParameterKind::Integer { min: 1, max: 1_000_000 },
-            default: "500",
+            default: "300",
         },
         Parameter {
             name: "bytes",
@@ -60,9 +60,9 @@ static DEFINITION: Definition = Definition {
         },
     ],
     presets: &[
-        Preset { name: "quick", values: &[("files", "100"), ("bytes", "64KiB")] },
-        Preset { name: "standard", values: &[("files", "500"), ("bytes", "128KiB")] },
-        Preset { name: "large", values: &[("files", "5000"), ("bytes", "128KiB")] },
+        Preset { name: "quick", values: &[("files", "60"), ("bytes", "64KiB")] },
+        Preset { name: "standard", values: &[] },
+        Preset { name: "large", values: &[("files", "3000")] },
     ],
     max_chunk: None,
     simulated: false,

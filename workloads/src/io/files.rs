@@ -65,7 +65,7 @@ static DEFINITION: Definition = Definition {
     ],
     presets: &[
         Preset { name: "quick", values: &[("files", "64")] },
-        Preset { name: "standard", values: &[("files", "500")] },
+        Preset { name: "standard", values: &[] },
         Preset { name: "large", values: &[("files", "10000")] },
     ],
     max_chunk: None,

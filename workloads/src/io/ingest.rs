@@ -49,7 +49,7 @@ static DEFINITION: Definition = Definition {
         Parameter {
             name: "delay",
             about: "the mean time that the server takes over a source",
-            unit: "time",
+            unit: "",
             kind: ParameterKind::Duration { min: Duration::ZERO, max: Duration::from_secs(60) },
             default: "20ms",
         },

@@ -39,7 +39,7 @@ pub const DEFINITION: Definition = Definition {
         Parameter {
             name: "delay",
             about: "how long each task waits",
-            unit: "time",
+            unit: "",
             kind: ParameterKind::Duration { min: Duration::ZERO, max: LONGEST },
             default: "20ms",
         },

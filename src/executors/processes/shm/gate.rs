@@ -123,7 +123,9 @@ mod tests {
 
     #[test]
     fn a_phase_and_its_result_are_seen_whole_on_the_other_side() {
-        loom::model(|| {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(|| {
             let gate = Gate {
                 generation: CachePadded::new(Futex::new()),
                 command: AtomicU32::new(0),

@@ -16,7 +16,7 @@
 //!   record. A second call while the first is on its way would be a system call for nothing.
 //! - `waiting`: the producer sleeps on it until there is room.
 //!
-//! Model-checked with loom: `RUSTFLAGS="--cfg manyhands_loom" cargo test -p manyhands --lib shm`.
+//! Model-checked with loom: `cargo xtask loom`.
 #![allow(unsafe_code)]
 
 use crossbeam_utils::CachePadded;

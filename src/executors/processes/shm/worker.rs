@@ -169,7 +169,10 @@ impl Results<'_> {
     }
 
     #[inline]
-    fn publish<M: Map>(&mut self, stretch: Option<(Range<usize>, M::Partial)>) -> Result<(), Failure> {
+    fn publish<M: Map>(
+        &mut self,
+        stretch: Option<(Range<usize>, M::Partial)>,
+    ) -> Result<(), Failure> {
         let Some((tasks, partial)) = stretch else { return Ok(()) };
         self.folded = 0;
         record::encode(&mut self.record, &tasks, &partial)?;

@@ -57,7 +57,7 @@ static DEFINITION: Definition = Definition {
             about: "how many rows are generated, over all files",
             unit: "rows",
             kind: ParameterKind::Integer { min: 0, max: 1_000_000_000 },
-            default: "5e6",
+            default: "3e6",
         },
         Parameter {
             name: "files",
@@ -106,9 +106,9 @@ static DEFINITION: Definition = Definition {
         },
     ],
     presets: &[
-        Preset { name: "quick", values: &[("rows", "500000")] },
-        Preset { name: "standard", values: &[("rows", "5e6")] },
-        Preset { name: "large", values: &[("rows", "5e7")] },
+        Preset { name: "quick", values: &[("rows", "300_000")] },
+        Preset { name: "standard", values: &[] },
+        Preset { name: "large", values: &[("rows", "3e7")] },
     ],
     max_chunk: None,
     simulated: false,
