@@ -24,7 +24,8 @@ pub fn worker_hook() {
 
 /// [`worker_hook`] for programs with workloads of their own.
 pub fn worker_hook_with(catalogue: impl FnOnce() -> Catalogue) {
-    let mut arguments = std::env::args();
+    // A user's own argument may be any bytes; the roles' are all text.
+    let mut arguments = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     if arguments.nth(1).as_deref() != Some(MARK) {
         return;
     }
@@ -44,7 +45,8 @@ pub fn worker_hook_with(catalogue: impl FnOnce() -> Catalogue) {
     exit(code)
 }
 
-/// `ExitCode` cannot be given to `std::process::exit` yet, so spell out the two that there are.
+/// `ExitCode` cannot be given to `std::process::exit`: spell out those that the roles return.
 fn exit(code: ExitCode) -> ! {
-    std::process::exit(i32::from(code != ExitCode::SUCCESS))
+    let known = [0, 1, 2].into_iter().find(|number| ExitCode::from(*number) == code);
+    std::process::exit(i32::from(known.unwrap_or(1)))
 }

@@ -67,7 +67,8 @@ fn answer(
         cell: &cell,
         mode: Mode::Time,
         reference,
-        timeout: Some(Duration::from_secs(60)),
+        timeout: Duration::from_secs(60),
+        start_timeout: Duration::from_secs(60),
         slice: Duration::ZERO,
         // The second sample sees what the first one left behind.
         samples: 1,

@@ -92,12 +92,12 @@ fn serve(parent: &mut Parent, catalogue: &Catalogue) -> Result<(), Stop> {
     let ToCell::Prepare(order) = parent.listen()? else {
         return Err(protocol("the first message is not 'prepare'".into()));
     };
-    let (mut running, ready) = start(&order, catalogue)?;
+    let (mut running, ready) = caught(|| start(&order, catalogue))?;
     parent.say(&FromCell::Ready(Box::new(ready)))?;
     loop {
         match parent.listen()? {
             ToCell::Sample => {
-                let result = sample(&mut *running)?;
+                let result = caught(|| sample(&mut *running))?;
                 parent.say(&FromCell::Result(Box::new(result)))?;
             }
             ToCell::Finish => break,
@@ -105,14 +105,25 @@ fn serve(parent: &mut Parent, catalogue: &Catalogue) -> Result<(), Stop> {
         }
     }
     let clock = Clock::start();
-    running.stop()?;
+    caught(|| running.stop())?;
     parent.say(&FromCell::Bye { teardown_ns: clock.elapsed_ns() })
+}
+
+/// Executors catch the panics of tasks; what panics elsewhere, in a workload's `tasks` or in an
+/// executor itself, is told as what it is, and not as a process that exited.
+fn caught<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let reason = format!("it panicked: {}", executors::panic_message(&*panic));
+        Err(Failure { kind: FailureKind::Panic, reason, log: None })
+    })
 }
 
 /// One sample: reset and usage outside the timed region, the answer sent to be checked.
 fn sample(running: &mut dyn Running) -> Result<WireResult, Failure> {
     running.reset()?;
-    let before = Usage::now() + running.workers_usage()?;
+    // Workers are asked before our own reading is taken and after it: asking is not the sample's.
+    let workers = running.workers_usage()?;
+    let before = workers + Usage::now();
     let clock = Clock::start();
     let answer = running.sample()?;
     let wall_ns = clock.elapsed_ns();

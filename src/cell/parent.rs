@@ -30,7 +30,10 @@ pub struct Cell<'a> {
     orders: Option<PipeWriter>,
     answers: Lines,
     log: File,
-    timeout: Option<Duration>,
+    /// For `prepare` and `finish`.
+    start_timeout: Duration,
+    /// For `sample`.
+    timeout: Duration,
     interrupt: &'a Interrupt,
 }
 
@@ -50,17 +53,18 @@ impl From<Failure> for LaunchError {
 }
 
 impl<'a> Cell<'a> {
-    /// Starts a supervisor and, under it, `program __manyhands cell`. Each answer may take as
-    /// long as `timeout`.
+    /// Starts a supervisor and, under it, `program __manyhands cell`. Starting and ending may take
+    /// as long as `start_timeout` each, a sample as long as `timeout`.
     ///
     /// # Errors
     /// When a process cannot be started.
     pub fn launch(
         program: &Path,
-        timeout: Option<Duration>,
+        start_timeout: Duration,
+        timeout: Duration,
         interrupt: &'a Interrupt,
     ) -> Result<Self, LaunchError> {
-        Self::start(program, timeout, interrupt).map_err(|error| {
+        Self::start(program, start_timeout, timeout, interrupt).map_err(|error| {
             let reason = format!("cannot start a cell with {}: {error}", program.display());
             LaunchError::Failed(Failure { kind: FailureKind::Died, reason, log: None })
         })
@@ -68,7 +72,8 @@ impl<'a> Cell<'a> {
 
     fn start(
         program: &Path,
-        timeout: Option<Duration>,
+        start_timeout: Duration,
+        timeout: Duration,
         interrupt: &'a Interrupt,
     ) -> std::io::Result<Self> {
         let (orders_end, orders) = std::io::pipe()?;
@@ -86,7 +91,8 @@ impl<'a> Cell<'a> {
             .process_group(0)
             .spawn()?;
         let answers = Lines { pipe: answers, buffer: Vec::new() };
-        Ok(Self { supervisor, orders: Some(orders), answers, log, timeout, interrupt })
+        let orders = Some(orders);
+        Ok(Self { supervisor, orders, answers, log, start_timeout, timeout, interrupt })
     }
 
     /// The process below which the cell's tree is found.
@@ -99,7 +105,7 @@ impl<'a> Cell<'a> {
     /// # Errors
     /// The cell's own failure, its death, or the time-out.
     pub fn prepare(&mut self, order: WirePrepare) -> Result<WireReady, LaunchError> {
-        match self.ask(&ToCell::Prepare(Box::new(order)), "prepare")? {
+        match self.ask(&ToCell::Prepare(Box::new(order)), "starting", self.start_timeout)? {
             FromCell::Ready(ready) if ready.version.is_empty() => {
                 Err(self.broken("the cell does not say its version".into()))
             }
@@ -113,7 +119,7 @@ impl<'a> Cell<'a> {
     /// # Errors
     /// The cell's own failure, its death, or the time-out.
     pub fn sample(&mut self) -> Result<WireResult, LaunchError> {
-        match self.ask(&ToCell::Sample, "a sample")? {
+        match self.ask(&ToCell::Sample, "a sample", self.timeout)? {
             FromCell::Result(result) => Ok(*result),
             other => Err(self.unexpected(&other)),
         }
@@ -125,12 +131,12 @@ impl<'a> Cell<'a> {
     /// # Errors
     /// The cell's own failure, its death, the time-out, or processes that it left behind.
     pub fn finish(mut self) -> Result<u64, LaunchError> {
-        let teardown_ns = match self.ask(&ToCell::Finish, "to finish")? {
+        let teardown_ns = match self.ask(&ToCell::Finish, "stopping", self.start_timeout)? {
             FromCell::Bye { teardown_ns } => teardown_ns,
             other => return Err(self.unexpected(&other)),
         };
         // The pipe stays open meanwhile: closing it would be an order to kill.
-        let ended = self.ended("to end")?;
+        let ended = self.ended("ending")?;
         match ended {
             WireEnded { code: Some(0), left: 0, .. } => Ok(teardown_ns),
             WireEnded { code: Some(0), left, .. } => {
@@ -146,13 +152,18 @@ impl<'a> Cell<'a> {
         self.end_tree();
     }
 
-    fn ask(&mut self, order: &ToCell, what: &str) -> Result<FromCell, LaunchError> {
+    fn ask(
+        &mut self,
+        order: &ToCell,
+        what: &str,
+        limit: Duration,
+    ) -> Result<FromCell, LaunchError> {
         let line = encode(order);
         if let Some(pipe) = &mut self.orders {
             // A cell that is dead cannot be told anything; what it died of is in the answers.
             let _ = pipe.write_all(line.as_bytes());
         }
-        match self.hear(what)? {
+        match self.hear(what, limit)? {
             FromCell::Failed { kind, reason } => Err(self.failure(kind, reason)),
             FromCell::Ended(ended) => Err(self.died(&ended)),
             answer => Ok(answer),
@@ -160,8 +171,8 @@ impl<'a> Cell<'a> {
     }
 
     /// The next message, with the time-out and interruption turned into errors.
-    fn hear(&mut self, what: &str) -> Result<FromCell, LaunchError> {
-        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+    fn hear(&mut self, what: &str, limit: Duration) -> Result<FromCell, LaunchError> {
+        let deadline = Some(Instant::now() + limit);
         loop {
             match self.answers.next(deadline, Some(self.interrupt)) {
                 Heard::Line(line) if line.is_empty() => {}
@@ -177,8 +188,9 @@ impl<'a> Cell<'a> {
                 }
                 Heard::Late => {
                     self.end_tree();
-                    let limit = self.timeout.unwrap_or_default();
-                    let reason = format!("{what} took longer than {limit:?}; it was ended");
+                    let reason = format!(
+                        "{what} took longer than {limit:?} and was ended; --timeout allows more"
+                    );
                     return Err(self.failure(FailureKind::TimedOut, reason));
                 }
             }
@@ -196,7 +208,7 @@ impl<'a> Cell<'a> {
     }
 
     fn ended(&mut self, what: &str) -> Result<WireEnded, LaunchError> {
-        match self.hear(what)? {
+        match self.hear(what, self.start_timeout)? {
             FromCell::Ended(ended) => Ok(ended),
             other => Err(self.unexpected(&other)),
         }
@@ -264,7 +276,9 @@ impl<'a> Cell<'a> {
                     let _ = self.supervisor.wait();
                     return ended;
                 }
-                Heard::Late | Heard::TooLong | Heard::Interrupted => return ended,
+                // What was no message stays none: the supervisor's word comes after it.
+                Heard::TooLong => self.answers.buffer.clear(),
+                Heard::Late | Heard::Interrupted => return ended,
             }
         }
     }

@@ -11,7 +11,7 @@ use super::arguments::{self, InputArgs, WorkArgs};
 use crate::error::{Error, Exit};
 use crate::executors::ExecutorName;
 use crate::run::launch::{Launcher, Order};
-use crate::run::options::Options;
+use crate::run::options::{BASELINE_TIMEOUT, Options};
 use crate::run::plan::{Group, PlannedCell};
 use crate::signals::Interrupt;
 
@@ -72,7 +72,8 @@ fn once(
         cell: &cell,
         mode: Mode::Time,
         reference,
-        timeout: None,
+        timeout: BASELINE_TIMEOUT,
+        start_timeout: BASELINE_TIMEOUT,
         slice: Duration::ZERO,
         samples: 0,
     };
@@ -125,7 +126,7 @@ fn options(arguments: &AnswerArgs, executor: ExecutorName) -> Result<Options, Er
         budget: None,
         timeout: None,
         seed: arguments.work.seed,
-        input: arguments.input.input.clone(),
+        input: arguments::input(&arguments.input.input)?,
         command: Vec::new(),
     })
 }

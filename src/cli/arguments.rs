@@ -53,6 +53,17 @@ impl PresetName {
     }
 }
 
+/// The paths, checked to be such as records and cells can be told of.
+pub(super) fn input(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    match paths.iter().find(|path| path.to_str().is_none()) {
+        None => Ok(paths.to_vec()),
+        Some(path) => Err(Error::usage(format!(
+            "--input {}: the name is not UTF-8; rename it, or give the folder that it is in",
+            path.display()
+        ))),
+    }
+}
+
 /// `1,2,4` or `1..8` (both ends included), or a mix.
 pub(super) fn workers(typed: &[String]) -> Result<Vec<NonZeroU32>, Error> {
     let mut counts = Vec::new();
@@ -77,11 +88,14 @@ pub(super) fn workers(typed: &[String]) -> Result<Vec<NonZeroU32>, Error> {
 /// A range of more numbers than this is a slip of the finger.
 const MOST_COUNTS: u32 = 1024;
 
+/// rayon's own limit; futures could be more, but then no two executors could be compared.
+const MOST_WORKERS: u32 = 65_535;
+
 fn worker_count(text: &str, part: &str) -> Result<NonZeroU32, Error> {
-    text.parse().map_err(|_| {
+    text.parse().ok().filter(|count: &NonZeroU32| count.get() <= MOST_WORKERS).ok_or_else(|| {
         Error::usage(format!(
-            "-w {part} is not a number of workers: give whole numbers from 1 on, as in -w 1,2,4 or \
-             -w 1..8"
+            "-w {part} is not a number of workers: give whole numbers from 1 on, at most \
+             {MOST_WORKERS}, as in -w 1,2,4 or -w 1..8"
         ))
     })
 }

@@ -35,8 +35,9 @@ pub(super) fn demo(catalogue: &Catalogue, colour: bool) -> Result<Exit, Error> {
         interrupt: &interrupt,
     };
     let mut progress = Progress::new();
-    let record = run::run(&setting, &options(), &mut progress)?;
+    let record = run::run(&setting, &options(), &mut progress);
     progress.finish();
+    let record = record?;
     super::print(&table::table(&record, colour))?;
     super::print(NEXT)?;
     Ok(run::exit_of(&record))

@@ -25,11 +25,16 @@ pub(super) struct ReportArgs {
 pub(super) fn report(arguments: &ReportArgs) -> Result<Exit, Error> {
     let path = &arguments.record;
     let path = if path.is_dir() { path.join(RECORD_FILE) } else { path.clone() };
-    let record = Record::read(&path).map_err(Error::usage)?;
+    let record = read(&path)?;
     match arguments.out.as_deref() {
         Some(out) if out == Path::new("-") => super::print(&html(&record)?),
         Some(out) => {
-            crate::run::write_whole(out, html(&record)?.as_bytes())?;
+            let written = crate::run::write_whole(out, html(&record)?.as_bytes());
+            written.map_err(|error| {
+                Error::usage(format!(
+                    "{error}; give --out a file in a folder that you may write to"
+                ))
+            })?;
             Ok(Exit::Ok)
         }
         None => {
@@ -40,6 +45,18 @@ pub(super) fn report(arguments: &ReportArgs) -> Result<Exit, Error> {
             Ok(Exit::Ok)
         }
     }
+}
+
+fn read(path: &Path) -> Result<Record, Error> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if !path.exists() && folder.join(manyhands_record::journal::FILE_NAME).exists() {
+        let folder = folder.display();
+        return Err(Error::usage(format!(
+            "the run in {folder} was cut short and has no record yet; go on with it by 'manyhands \
+             run --resume {folder}'"
+        )));
+    }
+    Record::read(path).map_err(Error::usage)
 }
 
 /// Writes the report into a folder.

@@ -50,7 +50,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Go on with the interrupted run in this folder
-    #[arg(long, value_name = "DIR", exclusive = true)]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["workloads", "executors", "workers", "param",
+        "input", "chunk", "rounds", "budget", "timeout", "out", "preset", "seed"])]
     resume: Option<PathBuf>,
     /// Print the record as one JSON document instead of a table
     #[arg(long)]
@@ -70,7 +71,7 @@ impl RunArgs {
             budget: arguments::duration(self.budget.as_deref(), "--budget")?,
             timeout: arguments::duration(self.timeout.as_deref(), "--timeout")?,
             seed: self.work.seed,
-            input: self.input.input.clone(),
+            input: arguments::input(&self.input.input)?,
             command,
         })
     }
@@ -95,22 +96,44 @@ pub(super) fn run(arguments: &RunArgs, catalogue: &Catalogue, colour: bool) -> R
             let earlier = parse_again(resumed.command())?;
             let options = earlier.options(resumed.command().to_vec())?;
             let setting = setting(folder.clone());
-            (run::resume(&setting, &options, resumed, &mut progress)?, folder.clone(), earlier.json)
+            let record = run::resume(&setting, &options, resumed, &mut progress);
+            progress.finish();
+            (record?, folder.clone(), arguments.json || earlier.json)
         }
         None => {
-            let options = arguments.options(std::env::args().skip(1).collect())?;
+            let options = arguments.options(command_words())?;
             let (folder, made) = make_folder(arguments.out.as_deref())?;
             let record = run::run(&setting(folder.clone()), &options, &mut progress);
+            progress.finish();
             if record.is_err() && made {
-                // Nothing was measured: leave no empty folder behind.
-                let _ = fs::remove_dir(&folder);
+                clear_away(&folder);
             }
             (record?, folder, arguments.json)
         }
     };
-    progress.finish();
     show(&record, &folder, json, colour)?;
-    Ok(run::exit_of(&record))
+    match run::common_failure(&record) {
+        Some(failure) if !json => {
+            let log = failure.log.as_ref().map_or(String::new(), |log| format!("\n{log}"));
+            let message = format!("every cell failed: {}{log}", failure.reason);
+            Err(Error { exit: run::exit_of(&record), message })
+        }
+        _ => Ok(run::exit_of(&record)),
+    }
+}
+
+/// The command as it was typed, without the program.
+fn command_words() -> Vec<String> {
+    std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+/// Removes the folder of a run that came to an end before its first launch: nothing in it was
+/// measured, and it would stand in the way of the next try.
+fn clear_away(folder: &Path) {
+    let journal = fs::read_to_string(folder.join(manyhands_record::journal::FILE_NAME));
+    if !journal.is_ok_and(|journal| journal.contains("\"line\":\"launch\"")) {
+        let _ = fs::remove_dir_all(folder);
+    }
 }
 
 /// The command of the earlier part of a run, parsed as it was then.
@@ -166,7 +189,9 @@ pub(super) fn show(record: &Record, folder: &Path, json: bool, colour: bool) -> 
     if json {
         super::print(&(record.to_json() + "\n"))?;
     } else {
-        super::print(&table::table(record, colour))?;
+        if run::common_failure(record).is_none() {
+            super::print(&table::table(record, colour))?;
+        }
         let record_file = folder.join(run::RECORD_FILE);
         let mut written = format!("record  {}\n", record_file.display());
         if let Some(report) = report {

@@ -36,7 +36,8 @@ impl<M: Map> Base<M> {
 
     fn new(setup: Setup<M>, builder: &mut Builder, threads: usize) -> Result<Self, Failure> {
         let runtime = builder.enable_all().build().map_err(|error| {
-            failed(FailureKind::Unsupported, format!("cannot start a tokio runtime: {error}"))
+            let reason = format!("cannot start a tokio runtime: {error}; {}", super::FEWER);
+            failed(FailureKind::Error, reason)
         })?;
         let (work, workers) = (setup.work, setup.workers.get());
         Ok(Self { work, workers, runtime, threads, locals: Arc::new(Locals::new()) })
@@ -130,7 +131,7 @@ async fn spawned_chunk<M: Map>(shared: &Shared<M>, index: usize) {
         Ok(local) => local,
         Err(failure) => return gather.fail(failure),
     };
-    let mut into = gather.work.empty(&gather.phase);
+    let Some(mut into) = gather.empty() else { return };
     let range = shared.range(index);
     match run_chunk_async(&*gather.work, &mut local, &gather.phase, range, &mut into).await {
         Ok(()) => {
@@ -293,7 +294,8 @@ impl<M: Map> Executor<M> for Blocking<M> {
     }
 
     fn actual(&self) -> Actual {
-        Actual { threads: self.0.workers, processes: 1 }
+        let tasks = self.0.work.tasks(&self.0.work.first());
+        Actual { threads: self.0.workers.min(tasks.max(1)), processes: 1 }
     }
 
     fn stop(self) -> Result<(), Failure> {
@@ -327,7 +329,7 @@ fn whole_chunk<M: Map>(shared: &Shared<M>, index: usize) {
         Ok(local) => local,
         Err(failure) => return gather.fail(failure),
     };
-    let mut into = gather.work.empty(&gather.phase);
+    let Some(mut into) = gather.empty() else { return };
     let range = shared.range(index);
     match run_chunk(&*gather.work, &mut local, &gather.phase, range.clone(), &mut into) {
         Ok(()) => {

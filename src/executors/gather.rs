@@ -53,6 +53,20 @@ impl<M: Map> Gather<M> {
         self.failed.store(true, Ordering::Relaxed);
     }
 
+    /// A partial of no tasks. It is the workload's code and may panic: that is a failure, and a
+    /// pool's thread must live to tell that it is done.
+    #[inline]
+    pub(super) fn empty(&self) -> Option<M::Partial> {
+        match catch_unwind(AssertUnwindSafe(|| self.work.empty(&self.phase))) {
+            Ok(partial) => Some(partial),
+            Err(panic) => {
+                let message = super::panic_message(&*panic);
+                self.fail(failed(FailureKind::Panic, format!("an empty partial: {message}")));
+                None
+            }
+        }
+    }
+
     /// Adds one finished chunk.
     pub(super) fn add(&self, tasks: Range<usize>, partial: M::Partial) {
         self.with_merger(|merger, work| merger.add(work, tasks, partial));
@@ -99,7 +113,7 @@ impl<'g, M: Map> Outbox<'g, M> {
             return false;
         }
         let Gather { work, phase, .. } = self.gather;
-        let into = self.open(tasks.start);
+        let Some(into) = self.open(tasks.start) else { return false };
         let result = run_chunk(&**work, local, phase, tasks.clone(), into);
         self.close(tasks.end, result)
     }
@@ -110,21 +124,22 @@ impl<'g, M: Map> Outbox<'g, M> {
             return false;
         }
         let Gather { work, phase, .. } = self.gather;
-        let into = self.open(tasks.start);
+        let Some(into) = self.open(tasks.start) else { return false };
         let result = run_chunk_async(&**work, local, phase, tasks.clone(), into).await;
         self.close(tasks.end, result)
     }
 
-    /// The partial to fold a chunk into: the last one when the chunk follows on it.
+    /// The partial to fold a chunk into: the last one when the chunk follows on it. `None` when
+    /// the workload could not make one.
     #[inline]
-    fn open(&mut self, start: usize) -> &mut M::Partial {
+    fn open(&mut self, start: usize) -> Option<&mut M::Partial> {
         if self.kept.last().is_none_or(|(range, _)| range.end != start) {
             if self.kept.len() == KEPT {
                 self.flush();
             }
-            self.kept.push((start..start, self.gather.work.empty(&self.gather.phase)));
+            self.kept.push((start..start, self.gather.empty()?));
         }
-        &mut self.kept.last_mut().expect("just pushed if there was none").1
+        self.kept.last_mut().map(|(_, partial)| partial)
     }
 
     #[inline]

@@ -269,6 +269,9 @@ fn chunk_range(index: usize, chunk: usize, tasks: usize) -> std::ops::Range<usiz
     start..tasks.min(start + chunk)
 }
 
+/// What to do when the machine refuses another thread or process.
+const FEWER: &str = "use fewer workers, or raise the limit on processes (ulimit -u) or on memory";
+
 fn failed(kind: FailureKind, reason: impl std::fmt::Display) -> Failure {
     Failure { kind, reason: reason.to_string(), log: None }
 }
@@ -310,7 +313,7 @@ fn panicked(panic: &(dyn std::any::Any + Send), tasks: &std::ops::Range<usize>) 
 }
 
 /// What a panic said, when it said it in words.
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

@@ -171,7 +171,7 @@ impl ExecutorName {
                 name: "rayon",
                 summary: "the rayon pool: work stealing",
                 workers: "threads",
-                construct: "rayon parallel iterator, one item a chunk",
+                construct: "rayon::join, halving the range down to single chunks",
                 crates: &["rayon"],
                 transport: SHARED,
             },

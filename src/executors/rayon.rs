@@ -2,19 +2,22 @@
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::{self, JoinHandle};
 
 use crossbeam_utils::CachePadded;
 use manyhands_contract::Map;
 use manyhands_record::{Failure, FailureKind};
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
 
 use super::locals::new_local;
-use super::{Actual, Executor, Setup, chunk_range, failed, run_chunk};
+use super::{Actual, Executor, FEWER, Setup, chunk_range, failed, run_chunk};
 
 /// A pool of its own, so that `workers` means the same as elsewhere and nothing else runs on it.
 pub(super) struct Rayon<M: Map> {
     work: Arc<M>,
     pool: ThreadPool,
+    /// The pool's threads: rayon itself does not wait for them when it is dropped.
+    threads: Vec<JoinHandle<()>>,
     /// One per thread. The lock is there for the type system's sake and never waits: only its
     /// own thread takes it. Padded, so that neighbours do not share a cache line.
     locals: Vec<CachePadded<Mutex<Option<M::Local>>>>,
@@ -86,12 +89,18 @@ impl<M: Map> Rayon<M> {
 impl<M: Map> Executor<M> for Rayon<M> {
     fn start(setup: Setup<M>) -> Result<Self, Failure> {
         let workers = setup.workers.get();
-        let pool = ThreadPoolBuilder::new().num_threads(workers).build().map_err(|error| {
-            let reason = format!("cannot start a rayon pool of {workers} threads: {error}");
-            failed(FailureKind::Unsupported, reason)
+        let mut threads = Vec::with_capacity(workers);
+        let spawn = |thread: ThreadBuilder| {
+            threads.push(thread::Builder::new().spawn(move || thread.run())?);
+            Ok(())
+        };
+        let builder = ThreadPoolBuilder::new().num_threads(workers).spawn_handler(spawn);
+        let pool = builder.build().map_err(|error| {
+            let reason = format!("cannot start {workers} rayon threads: {error}; {FEWER}");
+            failed(FailureKind::Error, reason)
         })?;
         let locals = (0..workers).map(|_| CachePadded::new(Mutex::new(None))).collect();
-        let this = Self { work: setup.work, pool, locals };
+        let this = Self { work: setup.work, pool, threads, locals };
         // A scoped broadcast also waits until every thread runs.
         for local in this.pool.broadcast(|_| new_local(&*this.work)).into_iter().enumerate() {
             let (index, local) = local;
@@ -116,9 +125,12 @@ impl<M: Map> Executor<M> for Rayon<M> {
     }
 
     fn stop(self) -> Result<(), Failure> {
-        // Dropping the pool tells its threads to end but does not wait for them: a barrier in
-        // the exit handler of each thread would; the cell's process ends right after.
-        drop(self.pool);
+        drop(self.pool); // tells its threads to end
+        for thread in self.threads {
+            thread
+                .join()
+                .map_err(|panic| failed(FailureKind::Panic, super::panic_message(&*panic)))?;
+        }
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use manyhands_record::{Failure, FailureKind};
 
 use super::gather::{Gather, Outbox};
 use super::locals::{Locals, new_local};
-use super::{Actual, Executor, Setup, chunk_range, failed};
+use super::{Actual, Executor, FEWER, Setup, chunk_range, failed};
 
 /// Chunks that wait in the channel: enough that workers seldom find it empty while the feeding
 /// thread is off its core, few enough to stay in the cache.
@@ -183,7 +183,7 @@ impl<M: Map> Executor<M> for Spawn<M> {
         let gather = Gather::new(Arc::clone(&self.work), phase.clone());
         // A channel of as many places as workers is the semaphore: a place is taken before a
         // thread is spawned and given back as the thread's last act.
-        let (take, give_back) = bounded(self.workers);
+        let (take, give_back) = bounded(self.workers.min(tasks.div_ceil(chunk)));
         thread::scope(|scope| {
             for index in 0..tasks.div_ceil(chunk) {
                 take.send(()).expect("its receiver is in this function");
@@ -192,12 +192,15 @@ impl<M: Map> Executor<M> for Spawn<M> {
                     break;
                 }
                 let range = chunk_range(index, chunk, tasks);
+                let first = range.start;
                 let run = move || {
+                    let _place = Place(give_back);
                     run_once(gather, locals, range);
-                    give_back.recv().expect("this thread's own place");
                 };
                 if let Err(error) = thread::Builder::new().spawn_scoped(scope, run) {
-                    gather.fail(refused(index, self.workers, &error));
+                    let reason =
+                        format!("cannot start a thread for task {first}: {error}; {FEWER}");
+                    gather.fail(failed(FailureKind::Error, reason));
                     break;
                 }
             }
@@ -206,11 +209,21 @@ impl<M: Map> Executor<M> for Spawn<M> {
     }
 
     fn actual(&self) -> Actual {
-        Actual { threads: self.workers, processes: 1 }
+        let tasks = self.work.tasks(&self.work.first());
+        Actual { threads: self.workers.min(tasks), processes: 1 }
     }
 
     fn stop(self) -> Result<(), Failure> {
         Ok(())
+    }
+}
+
+/// A place of `threads:spawn`, given back however its thread ends: the feeding thread waits for it.
+struct Place<'a>(&'a Receiver<()>);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let _own = self.0.try_recv();
     }
 }
 
@@ -228,12 +241,8 @@ fn run_once<M: Map>(gather: &Gather<M>, locals: &Locals<M>, range: Range<usize>)
 }
 
 fn refused(index: usize, workers: usize, error: &std::io::Error) -> Failure {
-    let reason = format!(
-        "cannot start thread {} of {workers}: {error}; use fewer workers, or raise the limit on \
-         processes (ulimit -u) or on memory",
-        index + 1
-    );
-    failed(FailureKind::Unsupported, reason)
+    let reason = format!("cannot start thread {} of {workers}: {error}; {FEWER}", index + 1);
+    failed(FailureKind::Error, reason)
 }
 
 #[cfg(test)]

@@ -59,7 +59,13 @@ pub fn digest(input: &[PathBuf]) -> Result<String, Error> {
     let mut hash = Sha256::new();
     for root in input {
         let mut files = Vec::new();
-        walk(root, &mut files)?;
+        // A link that the user names is meant; links inside folders are not followed, as in the
+        // workloads' own walk.
+        if fs::metadata(root).map_err(|error| unreadable(root, &error))?.is_dir() {
+            walk(root, &mut files)?;
+        } else {
+            files.push(root.clone());
+        }
         files.sort();
         for file in files {
             let name = file.strip_prefix(root).unwrap_or(&file);
@@ -72,13 +78,15 @@ pub fn digest(input: &[PathBuf]) -> Result<String, Error> {
 }
 
 fn walk(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
-    let kind = fs::symlink_metadata(path).map_err(|error| unreadable(path, &error))?.file_type();
-    if kind.is_dir() {
-        for entry in fs::read_dir(path).map_err(|error| unreadable(path, &error))? {
-            walk(&entry.map_err(|error| unreadable(path, &error))?.path(), files)?;
+    let failed = |error: std::io::Error| unreadable(path, &error);
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_dir() {
+            walk(&entry.path(), files)?;
+        } else if kind.is_file() {
+            files.push(entry.path());
         }
-    } else if kind.is_file() {
-        files.push(path.to_owned());
     }
     Ok(())
 }
@@ -124,6 +132,17 @@ mod tests {
         assert_eq!(first, make(&[("b", "2"), ("a", "1")]));
         assert_ne!(first, make(&[("a", "1"), ("c", "2")]));
         assert_ne!(first, make(&[("a", "12"), ("b", "")]));
+    }
+
+    #[test]
+    fn a_link_that_the_user_names_is_followed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "content").expect("writable");
+        std::os::unix::fs::symlink(&file, &link).expect("a link");
+        let before = digest(std::slice::from_ref(&link)).expect("readable");
+        fs::write(&file, "changed").expect("writable");
+        assert_ne!(before, digest(&[link]).expect("readable"));
     }
 
     #[test]

@@ -64,12 +64,16 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
         file.sync_all()?;
         fs::rename(&beside, path)
     };
-    write().map_err(|error| unwritable(path, &error))
+    write().map_err(|error| {
+        let _ = fs::remove_file(&beside);
+        Error::failed(format!("cannot write {}: {error}", path.display()))
+    })
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Error {
     Error::failed(format!(
-        "cannot write {}: {error}; what was written before is kept",
+        "cannot write {}: {error}; what was measured before is kept: make room, then go on by \
+         'manyhands run --resume' and this folder",
         path.display()
     ))
 }

@@ -38,7 +38,9 @@ pub struct Order<'a> {
     /// What every answer is checked against; none makes the first answer the reference.
     pub reference: Option<&'a Answer>,
     /// Time that one sample may take.
-    pub timeout: Option<Duration>,
+    pub timeout: Duration,
+    /// Time that loading the input and starting the executor may take, and ending it.
+    pub start_timeout: Duration,
     /// Time to spend on this launch, as far as two samples allow.
     pub slice: Duration,
     /// Samples after the cold one, at most.
@@ -84,7 +86,8 @@ impl Launcher<'_> {
 
     fn measure(&self, order: &Order<'_>, launched: &mut Launched) -> Result<(), LaunchError> {
         let began = Instant::now();
-        let mut cell = Cell::launch(self.program, order.timeout, self.interrupt)?;
+        let mut cell =
+            Cell::launch(self.program, order.start_timeout, order.timeout, self.interrupt)?;
         let ready = cell.prepare(self.wire(order))?;
         let launch = &mut launched.launch;
         launch.prepare_ns = Some(ready.prepare_ns);

@@ -24,7 +24,7 @@ use crate::signals::Interrupt;
 use journal::Journal;
 pub use journal::write_whole;
 use launch::{Interrupted, Launched, Launcher, MOST_SAMPLES, Order};
-use options::{Options, SHORTEST_TIMEOUT, TIMEOUT_FACTOR};
+use options::{BASELINE_TIMEOUT, Options, SHORTEST_TIMEOUT, TIMEOUT_FACTOR};
 use plan::{Plan, PlannedCell};
 pub use resume::Resumed;
 
@@ -118,6 +118,7 @@ fn go(
     began: Instant,
     observer: &mut dyn Observer,
 ) -> Result<Record, Error> {
+    let _alone = alone_in(&setting.folder)?;
     let launcher =
         Launcher { program: setting.program, seed: options.seed, interrupt: setting.interrupt };
     let total = plan.groups.len() + plan.cells.len() * (options.rounds() as usize + 1);
@@ -150,6 +151,21 @@ fn go(
     Ok(record)
 }
 
+/// Keeps a second run out of the folder for as long as what it gives lives: two would write one
+/// journal. The kernel gives the lock back however this process ends.
+fn alone_in(folder: &Path) -> Result<std::fs::File, Error> {
+    use rustix::fs::{FlockOperation, flock};
+    let open = std::fs::File::open(folder);
+    let locked = open.and_then(|file| {
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(file)
+    });
+    locked.map_err(|error| {
+        let folder = folder.display();
+        Error::usage(format!("cannot lock {folder}: {error}; another run may be going on in it"))
+    })
+}
+
 enum Stop {
     Interrupted,
     Error(Error),
@@ -171,6 +187,8 @@ impl From<Interrupted> for Stop {
 struct Baseline {
     answer: Option<Answer>,
     wall: Option<Duration>,
+    /// How long it took to load the input and start.
+    start: Duration,
     /// Why there is no answer.
     failure: Option<Failure>,
 }
@@ -196,15 +214,15 @@ impl Run<'_> {
     fn measure(&mut self) -> Result<Status, Stop> {
         self.recall();
         let baselines = self.baselines()?;
-        self.give_up_without_input(&baselines)?;
         let rounds = self.options.rounds();
         for round in 0..rounds {
             let round_began = Instant::now();
             self.round(round, Mode::Time, &baselines)?;
+            let took = round_began.elapsed();
             if round == 0 {
                 self.round(0, Mode::Memory, &baselines)?;
             }
-            if round + 1 < rounds && self.is_out_of_time(round_began.elapsed()) {
+            if round + 1 < rounds && self.is_out_of_time(took) {
                 let rounds = self.complete_rounds()?;
                 return Ok(Status::OutOfTime { rounds });
             }
@@ -236,8 +254,8 @@ impl Run<'_> {
             cell: &cell,
             mode: Mode::Time,
             reference: None,
-            // Nothing is known yet that a time-out could follow from.
-            timeout: self.options.timeout,
+            timeout: self.options.timeout.unwrap_or(BASELINE_TIMEOUT),
+            start_timeout: BASELINE_TIMEOUT,
             slice: Duration::ZERO,
             samples: 0,
         };
@@ -251,25 +269,15 @@ impl Run<'_> {
                 answer: answer.to_json(),
             }))?;
         }
-        let sample = launched.launch.samples.first();
+        let Launch { samples, prepare_ns, startup_ns, .. } = &launched.launch;
+        let sample = samples.first();
+        let start = prepare_ns.unwrap_or(0) + startup_ns.unwrap_or(0);
         Ok(Baseline {
+            start: Duration::from_nanos(start),
             wall: sample.map(|sample| Duration::from_nanos(sample.wall_ns)),
             answer: launched.answer,
             failure: launched.launch.failure,
         })
-    }
-
-    /// Input that cannot be used fails every executor alike. Where that is all there is, one line
-    /// says it better than a row for each.
-    fn give_up_without_input(&self, baselines: &[Baseline]) -> Result<(), Stop> {
-        let reasons = baselines.iter().map(|baseline| match &baseline.failure {
-            Some(failure) if is_input(failure) => Some(failure.reason.clone()),
-            _ => None,
-        });
-        match reasons.collect::<Option<Vec<_>>>().and_then(|reasons| reasons.into_iter().next()) {
-            Some(reason) => Err(Error::failed(reason).into()),
-            None => Ok(()),
-        }
     }
 
     fn round(&mut self, round: u32, mode: Mode, baselines: &[Baseline]) -> Result<(), Stop> {
@@ -305,7 +313,8 @@ impl Run<'_> {
 
     fn launch(&mut self, index: usize, mode: Mode, baseline: &Baseline) -> Result<Launched, Stop> {
         let cell = &self.plan.cells[index];
-        if let Some(failure) = baseline.failure.as_ref().filter(|failure| is_input(failure)) {
+        if let Some(failure) = baseline.failure.as_ref().filter(|f| f.kind == FailureKind::Input) {
+            // Input that cannot be loaded fails every executor alike.
             return Ok(Launched::failed(mode, failure.clone()));
         }
         let what = format!("{} {} x {}", cell.id.workload, cell.executor, cell.workers);
@@ -315,7 +324,8 @@ impl Run<'_> {
             cell,
             mode,
             reference: baseline.answer.as_ref(),
-            timeout: Some(self.timeout(baseline)),
+            timeout: self.timeout(baseline),
+            start_timeout: self.start_timeout(baseline, cell),
             slice: self.slice(),
             samples: MOST_SAMPLES,
         };
@@ -347,6 +357,14 @@ impl Run<'_> {
         })
     }
 
+    /// The larger of 10 s and 20 times what the sequential form took to load its input and start:
+    /// of the workers of a process pool each loads it again.
+    fn start_timeout(&self, baseline: &Baseline, cell: &PlannedCell) -> Duration {
+        let copies = if cell.executor.is_process_pool() { cell.workers.get() + 1 } else { 1 };
+        let start = baseline.start.saturating_mul(copies).saturating_mul(TIMEOUT_FACTOR);
+        start.max(SHORTEST_TIMEOUT)
+    }
+
     /// A launch's share of the time that is left: what some launches need above their share, the
     /// later ones do without.
     fn slice(&self) -> Duration {
@@ -364,16 +382,19 @@ impl Run<'_> {
     }
 }
 
-/// Whether it is the input, and not the executor, that is at fault: the file is wrong, or a task
-/// says so of what it read.
-fn is_input(failure: &Failure) -> bool {
-    matches!(failure.kind, FailureKind::Input | FailureKind::Error)
-}
-
 fn unverified(baseline: &Baseline) -> Failure {
     let why = baseline.failure.as_ref().map_or("it gave no answer", |failure| &failure.reason);
     let reason = format!("no reference answer to check against: sequentially, {why}");
     Failure { kind: FailureKind::Error, reason, log: None }
+}
+
+/// The one reason for which every cell failed, where there is one: it is better told once than in
+/// a row for each.
+pub fn common_failure(record: &Record) -> Option<&Failure> {
+    let mut failures = record.cells.iter().map(|cell| cell.failure());
+    let first = failures.next()??;
+    let same = |failure: Option<&Failure>| failure.is_some_and(|f| f.reason == first.reason);
+    (record.cells.len() > 1 && failures.all(same)).then_some(first)
 }
 
 /// The exit code that a record calls for.

@@ -20,6 +20,10 @@ pub const BUDGET: Duration = Duration::from_secs(60);
 /// The shortest time-out unless told otherwise: a cell on a busy machine is not a hung one.
 pub const SHORTEST_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The time-out of a reference answer unless told otherwise: nothing is known yet that a shorter
+/// one could follow from, and a run must end by itself.
+pub const BASELINE_TIMEOUT: Duration = Duration::from_secs(900);
+
 /// Times the sequential time that a sample may take unless told otherwise.
 pub const TIMEOUT_FACTOR: u32 = 20;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use manyhands_contract::parameters::nearest;
 use manyhands_contract::{Bound, Catalogue, Definition, Entry, Kind, Parameters};
 use manyhands_record::{CellId, Chunk};
 
@@ -172,16 +173,23 @@ fn check_parameters(entries: &[Entry], options: &Options) -> Result<(), Error> {
             continue;
         }
         let [only] = entries else {
-            let names: Vec<_> = entries.iter().map(|entry| entry.definition.name).collect();
-            let names = names.join(", ");
-            return Err(Error::usage(format!(
-                "none of {names} has a parameter '{name}'; see 'manyhands describe WORKLOAD'"
-            )));
+            return Err(unknown_parameter(entries, name));
         };
         let change = (name.clone(), values.first().cloned().unwrap_or_default());
         only.definition.parameters(&options.preset, &[change]).map_err(Error::usage)?;
     }
     Ok(())
+}
+
+fn unknown_parameter(entries: &[Entry], name: &str) -> Error {
+    let workloads: Vec<_> = entries.iter().map(|entry| entry.definition.name).collect();
+    let parameters = entries.iter().flat_map(|entry| entry.definition.parameters);
+    let hint = nearest(name, parameters.map(|parameter| parameter.name))
+        .map_or(String::new(), |near| format!("did you mean '{near}'? "));
+    Error::usage(format!(
+        "none of {} has a parameter '{name}'; {hint}see 'manyhands describe WORKLOAD'",
+        workloads.join(", ")
+    ))
 }
 
 fn check_input(entries: &[Entry], options: &Options) -> Result<(), Error> {

@@ -69,6 +69,12 @@ impl Resumed {
             {
                 kept.push(Line::Launch { cell, launch: launch.clone() });
             }
+            // What earlier resumptions had to say stays true; which cells they began again is
+            // settled by now.
+            if let Line::Resume { time, notes, .. } = line {
+                let (time, notes) = (time.clone(), notes.clone());
+                kept.push(Line::Resume { time, again: Vec::new(), notes });
+            }
         }
         let mut notes = self.notes.clone();
         notes.extend(self.changed(&places));
@@ -110,6 +116,12 @@ fn same_origin(header: &Header, machine: &Machine) -> Result<(), Error> {
     let same = there.processor == machine.processor
         && there.logical_cores == machine.logical_cores
         && there.usable_cores == machine.usable_cores;
+    let differs = |name: &&String| there.versions.get(*name) != machine.versions.get(*name);
+    if let Some(name) = there.versions.keys().find(differs) {
+        return Err(Error::usage(format!(
+            "cannot resume: the run was made with another {name}; start a new run"
+        )));
+    }
     if !same {
         return Err(Error::usage(
             "cannot resume: the run was made on another machine, or with other cores; start a new \

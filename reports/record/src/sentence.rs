@@ -109,7 +109,7 @@ fn undecided(group: &Group<'_>) -> Option<String> {
     if undecided.is_empty() || undecided.len() == rivals {
         return None;
     }
-    let names: Vec<String> = undecided.iter().map(|&i| full_name(&group.cells[i])).collect();
+    let names: Vec<String> = undecided.iter().map(|&i| short_name(&group.cells[i])).collect();
     Some(format!("{} had too few rounds to be compared.", list(&names)))
 }
 
@@ -119,7 +119,7 @@ fn ties(group: &Group<'_>, named: &[usize]) -> String {
         .ties
         .iter()
         .filter(|tie| !named.contains(tie))
-        .map(|&tie| full_name(&group.cells[tie]))
+        .map(|&tie| short_name(&group.cells[tie]))
         .collect();
     match tied.len() {
         0 => String::new(),
@@ -158,7 +158,7 @@ fn limit(cell: &CellSummary<'_>) -> Option<String> {
 fn failures(group: &Group<'_>) -> Vec<String> {
     let of = |wanted: fn(&Failure) -> bool| -> Vec<String> {
         let failed = group.cells.iter().filter(|cell| cell.failure.is_some_and(wanted));
-        failed.map(full_name).collect()
+        failed.map(short_name).collect()
     };
     let wrong = of(|failure| failure.kind == FailureKind::WrongAnswer);
     let unsupported = of(|failure| failure.kind == FailureKind::Unsupported);
@@ -189,6 +189,12 @@ fn full_name(cell: &CellSummary<'_>) -> String {
         name.push_str(&format!(" and chunk {}", id.chunk));
     }
     name
+}
+
+/// What tells a cell from the others of its group: `threads`, or `threads with 2 workers`.
+fn short_name(cell: &CellSummary<'_>) -> String {
+    let label = &cell.label;
+    if label.contains(" worker") { label.replacen(", ", " with ", 1) } else { label.clone() }
 }
 
 fn time(cell: &CellSummary<'_>) -> String {

@@ -66,7 +66,7 @@ impl Crew {
         if sys::in_worker() {
             let reason = "a worker process was asked to start workers; the program must call \
                           manyhands::worker_hook() before anything else in main";
-            return Err(failed(FailureKind::Unsupported, reason));
+            return Err(failed(FailureKind::Error, reason));
         }
         let (memory, arena) = shared.unzip();
         let mut crew = Self { workers: Vec::new(), watched: Vec::new(), arena };

@@ -1,12 +1,15 @@
 //! How many chunks a worker should have in flight.
 
-/// Work to keep in flight per worker: a few times what a worker holds results back for
-/// ([`super::serve`]), so that it never runs dry while its results are on their way.
-const AHEAD_NS: f64 = 400_000.0;
+use super::serve::HOLD;
 
-/// From here on a chunk covers a round trip through the coordinator many times over, so one that
-/// runs and one that waits are enough, and more would only be unfair at the end.
-const LONG_NS: f64 = 100_000.0;
+/// From here on a worker replies after every chunk, which covers a round trip through the
+/// coordinator many times over; so one that runs and one that waits are enough, and more would
+/// only be unfair at the end.
+const LONG_NS: f64 = HOLD.as_nanos() as f64;
+
+/// Work to keep in flight per worker: a few times what it holds results back for, so that it
+/// never runs dry while its results are on their way.
+const AHEAD_NS: f64 = 4.0 * LONG_NS;
 
 /// Chunks in flight per worker when they are as short as can be: a write carries half of them at a
 /// time, so beyond this a batch's two system calls and switches are lost among its frames.
@@ -49,7 +52,7 @@ mod tests {
             pace.saw(10, chunk_ns * 10);
             pace.window()
         };
-        assert_eq!([0, 100, 10_000, 99_999, 100_000].map(window), [MOST, MOST, 40, 4, LEAST]);
+        assert_eq!([0, 100, 10_000, 249_999, 250_000].map(window), [MOST, MOST, 100, 4, LEAST]);
         assert_eq!(Pace::default().window(), LEAST);
     }
 }
