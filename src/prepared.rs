@@ -34,12 +34,15 @@ pub(crate) fn prepare<V: Visitor>(
     let entry = catalogue.get(name).map_err(InputError)?;
     #[cfg(feature = "workloads")]
     {
+        use std::any::TypeId;
+
         use manyhands_contract::Workload;
         use manyhands_workloads::{cpu::squares::Squares, overhead::spin::Spin};
-        if std::ptr::eq(entry.definition, Spin::DEFINITION) {
+        let is = (entry.type_id)();
+        if is == TypeId::of::<Spin>() {
             return Ok(visit_in_full(Spin::prepare(context)?, visitor));
         }
-        if std::ptr::eq(entry.definition, Squares::DEFINITION) {
+        if is == TypeId::of::<Squares>() {
             return Ok(visit_in_full(Squares::prepare(context)?, visitor));
         }
     }

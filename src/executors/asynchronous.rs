@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
+use crossbeam_utils::CachePadded;
 use manyhands_contract::{Erased, Map};
 use manyhands_record::{Failure, FailureKind};
 use tokio::runtime::{Builder, Runtime};
@@ -21,7 +22,7 @@ struct Base<M: Map> {
     workers: usize,
     runtime: Runtime,
     threads: usize,
-    locals: Arc<Locals<M>>,
+    locals: Arc<ThreadLocals<M>>,
 }
 
 impl<M: Map> Base<M> {
@@ -40,7 +41,7 @@ impl<M: Map> Base<M> {
             failed(FailureKind::Error, reason)
         })?;
         let (work, workers) = (setup.work, setup.workers.get());
-        Ok(Self { work, workers, runtime, threads, locals: Arc::new(Locals::new()) })
+        Ok(Self { work, workers, runtime, threads, locals: Arc::new(ThreadLocals::new(threads)) })
     }
 
     fn shared(&self, phase: &M::Phase, tasks: usize, chunk: usize) -> Arc<Shared<M>> {
@@ -72,7 +73,7 @@ impl<M: Map> Base<M> {
 /// One phase as its futures see it: behind one count, because a future is made per chunk.
 struct Shared<M: Map> {
     gather: Gather<M>,
-    locals: Arc<Locals<M>>,
+    locals: Arc<ThreadLocals<M>>,
     tasks: usize,
     chunk: usize,
 }
@@ -88,6 +89,31 @@ impl<M: Map> Shared<M> {
 
     fn finish(&self) -> Result<M::Partial, Failure> {
         self.gather.finish(self.tasks)
+    }
+}
+
+/// Local states that are not in use, a stack per thread.
+struct ThreadLocals<M: Map>(Vec<CachePadded<Locals<M>>>);
+
+impl<M: Map> ThreadLocals<M> {
+    fn new(threads: usize) -> Self {
+        Self((0..threads.next_power_of_two()).map(|_| CachePadded::new(Locals::new())).collect())
+    }
+
+    /// Those of this thread, for who does not wait: nobody else wants their lock, and there are no
+    /// more of them than threads.
+    fn own(&self) -> &Locals<M> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        // Threads of one runtime start together, so that their numbers mostly follow on each
+        // other. Two that meet share a stack. Relaxed: only the number matters.
+        thread_local!(static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed));
+        &self.0[NUMBER.with(|number| number & (self.0.len() - 1))]
+    }
+
+    /// For who may wait, and may wake up on another thread: with a stack per thread there would
+    /// be idle states on one while another makes new ones.
+    fn any(&self) -> &Locals<M> {
+        &self.0[0]
     }
 }
 
@@ -126,7 +152,7 @@ async fn spawn_chunks<M: Map>(shared: Arc<Shared<M>>, workers: usize) {
 }
 
 async fn spawned_chunk<M: Map>(shared: &Shared<M>, index: usize) {
-    let Shared { gather, locals, .. } = shared;
+    let (gather, locals) = (&shared.gather, shared.locals.any());
     let mut local = match locals.take(&gather.work) {
         Ok(local) => local,
         Err(failure) => return gather.fail(failure),
@@ -245,7 +271,7 @@ impl<M: Map> Executor<M> for Pull<M> {
 }
 
 async fn pull_chunks<M: Map>(shared: Arc<Shared<M>>, next: Arc<AtomicUsize>) {
-    let Shared { gather, locals, .. } = &*shared;
+    let (gather, locals) = (&shared.gather, shared.locals.any());
     let mut local = match locals.take(&gather.work) {
         Ok(local) => local,
         Err(failure) => return gather.fail(failure),
@@ -324,7 +350,7 @@ async fn block_chunks<M: Map>(shared: Arc<Shared<M>>, workers: usize) {
 
 /// A chunk that runs from start to end without waiting.
 fn whole_chunk<M: Map>(shared: &Shared<M>, index: usize) {
-    let Shared { gather, locals, .. } = shared;
+    let (gather, locals) = (&shared.gather, shared.locals.own());
     let mut local = match locals.take(&gather.work) {
         Ok(local) => local,
         Err(failure) => return gather.fail(failure),

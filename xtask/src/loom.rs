@@ -30,7 +30,7 @@ fn build(package: &str) -> Result<String, String> {
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .filter_map(|message| message["executable"].as_str().map(str::to_owned))
-        .last();
+        .next_back();
     match (output.status.success(), program) {
         (true, Some(program)) => Ok(program),
         _ => Err(format!("loom: {package}: {}", output.status)),

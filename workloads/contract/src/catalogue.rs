@@ -1,5 +1,6 @@
 //! The workloads that a program knows, by name.
 
+use std::any::TypeId;
 use std::path::Path;
 
 use crate::definition::{Bound, Definition};
@@ -12,6 +13,9 @@ use crate::parameters::{Parameters, nearest};
 pub struct Entry {
     /// What `list` and `describe` print.
     pub definition: &'static Definition,
+    /// The workload's type: its name could be another's in another catalogue, and constants have
+    /// no address to tell them by.
+    pub type_id: fn() -> TypeId,
     /// [`Workload::generate`].
     pub generate: fn(&Parameters, u64, &Path) -> Result<(), InputError>,
     /// [`Workload::prepare`], erased.
@@ -25,6 +29,7 @@ impl Entry {
     pub const fn of<W: Workload>() -> Self {
         Self {
             definition: W::DEFINITION,
+            type_id: TypeId::of::<W>,
             generate: W::generate,
             prepare: |context| W::prepare(context).map(Erased::new),
             bound: W::bound,
