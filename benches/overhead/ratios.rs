@@ -12,8 +12,12 @@ use crate::side::{Length, Loop, Result, Side, tasks_for};
 /// which both samples of a pair should share.
 const SAMPLE: Duration = Duration::from_millis(20);
 
-/// Pairs per comparison with a loop by hand.
-const PAIRS: usize = 36;
+/// Pairs per start of both sides of a comparison with a loop by hand.
+const PAIRS: usize = 10;
+
+/// How often both sides are started anew: where the scheduler happens to put a pool's threads can
+/// last as long as the pool does, and make it half as fast again on either side.
+const STARTS: usize = 4;
 
 /// Pairs per comparison with Python's pool, each of whose samples takes eight times as long.
 const POOL_PAIRS: usize = 16;
@@ -73,12 +77,15 @@ pub(crate) fn compare(
 
 fn with_hand(executor: ExecutorName, work: Loop) -> Result<Comparison> {
     let tasks = tasks_for(SAMPLE, |tasks| Side::hand(executor, work, tasks))?;
-    let mut ours = Side::ours(executor, work, tasks)?;
-    let mut hand = Side::hand(executor, work, tasks)?;
-    let pairs = pairs(PAIRS, || ours.ns_per_task(), || hand.ns_per_task())?;
-    ours.stop()?;
-    hand.stop()?;
-    Ok(Comparison::of(executor, work.length, Against::Hand, &pairs))
+    let mut all = Vec::with_capacity(STARTS * PAIRS);
+    for _ in 0..STARTS {
+        let mut ours = Side::ours(executor, work, tasks)?;
+        let mut hand = Side::hand(executor, work, tasks)?;
+        all.extend(pairs(PAIRS, || ours.ns_per_task(), || hand.ns_per_task())?);
+        ours.stop()?;
+        hand.stop()?;
+    }
+    Ok(Comparison::of(executor, work.length, Against::Hand, &all))
 }
 
 fn with_pool(executor: ExecutorName, work: Loop, python: &mut Pool) -> Result<Comparison> {

@@ -34,8 +34,11 @@ pub const RECORD_FILE: &str = "record.json";
 /// Where generated input lies in the folder of a run; removed when the run is complete.
 const SCRATCH: &str = "input";
 
-/// The share of the budget that launches plan with: the rest is for the last ones to be late.
-const SLICED: f64 = 0.9;
+/// The share of the budget that launches plan with: the rest is for some of them to be late.
+const SLICED: f64 = 0.85;
+
+/// What a launch costs besides its samples, until one has been seen: two processes started.
+const LAUNCH_COST: Duration = Duration::from_millis(50);
 
 /// What a run tells while it goes on. Called between launches only: nothing is drawn while a
 /// sample is timed.
@@ -134,6 +137,7 @@ fn go(
         sequence: 0,
         taken: HashSet::new(),
         failed: HashSet::new(),
+        least: Vec::new(),
     };
     let status = match run.measure() {
         Ok(status) => status,
@@ -208,12 +212,15 @@ struct Run<'a> {
     taken: HashSet<(usize, bool, u32)>,
     /// Cells that have failed.
     failed: HashSet<usize>,
+    /// The time of a launch with a cold and a warm sample, by cell.
+    least: Vec<Duration>,
 }
 
 impl Run<'_> {
     fn measure(&mut self) -> Result<Status, Stop> {
         self.recall();
         let baselines = self.baselines()?;
+        self.guess_least(&baselines);
         let rounds = self.options.rounds();
         for round in 0..rounds {
             let round_began = Instant::now();
@@ -326,12 +333,16 @@ impl Run<'_> {
             reference: baseline.answer.as_ref(),
             timeout: self.timeout(baseline),
             start_timeout: self.start_timeout(baseline, cell),
-            slice: self.slice(),
+            slice: self.slice(index),
             samples: MOST_SAMPLES,
         };
-        let began_ns = self.began.elapsed().as_nanos() as u64;
+        let began = self.began.elapsed();
         let mut launched = self.launcher.launch(&order)?;
-        launched.launch.began_ns = began_ns;
+        launched.launch.began_ns = began.as_nanos() as u64;
+        if mode == Mode::Time {
+            let took = self.began.elapsed().saturating_sub(began);
+            self.learn_least(index, took, &launched.launch);
+        }
         if launched.launch.failure.is_none() && baseline.answer.is_none() {
             // It came through where the sequential form did not: nobody can say if it is right.
             launched.launch.failure = Some(unverified(baseline));
@@ -365,12 +376,32 @@ impl Run<'_> {
         start.max(SHORTEST_TIMEOUT)
     }
 
-    /// A launch's share of the time that is left: what some launches need above their share, the
-    /// later ones do without.
-    fn slice(&self) -> Duration {
+    /// Time for a launch: what a cold and a warm sample of its cell take, and an equal share of
+    /// what is left of the budget when all launches to come get as much. So slow cells cost fast
+    /// ones samples, but nobody a round.
+    fn slice(&self, index: usize) -> Duration {
         let Some(budget) = self.options.budget() else { return Duration::from_millis(500) };
-        let left = budget.saturating_sub(self.began.elapsed()).mul_f64(SLICED);
-        left / (self.total - self.done).max(1) as u32
+        let to_come = (self.total - self.done).max(1) as u32;
+        let least: Duration = self.least.iter().sum();
+        let least = least.mul_f64(f64::from(to_come) / self.least.len() as f64);
+        let left = budget.mul_f64(SLICED).saturating_sub(self.began.elapsed());
+        self.least[index] + left.saturating_sub(least) / to_come
+    }
+
+    /// What the least launch of each cell may take, before any has been seen: the sequential time
+    /// twice, which is too much for all that scale and is corrected by their first launch.
+    fn guess_least(&mut self, baselines: &[Baseline]) {
+        let guess = |cell: &PlannedCell| {
+            let baseline = &baselines[cell.group];
+            LAUNCH_COST + baseline.start + 2 * baseline.wall.unwrap_or_default()
+        };
+        self.least = self.plan.cells.iter().map(guess).collect();
+    }
+
+    /// Learns from a launch: all of its time but for the samples beyond the first two.
+    fn learn_least(&mut self, index: usize, took: Duration, launch: &Launch) {
+        let beyond = launch.samples.iter().skip(2).map(|sample| sample.wall_ns).sum();
+        self.least[index] = took.saturating_sub(Duration::from_nanos(beyond));
     }
 
     fn record(&self) -> Result<Record, Error> {
