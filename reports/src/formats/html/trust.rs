@@ -141,7 +141,8 @@ fn rounds(record: &Record) -> String {
 fn versions(html: &mut Html, record: &Record) {
     let mut all = vec![format!("manyhands {}", record.header.version)];
     let versions = &record.header.machine.versions;
-    all.extend(versions.iter().map(|(name, version)| format!("{name} {version}")));
+    let others = versions.iter().filter(|(name, _)| *name != "manyhands");
+    all.extend(others.map(|(name, version)| format!("{name} {version}")));
     html.element("p", "small muted", format_args!("Versions: {}.", all.join(", ")));
 }
 
