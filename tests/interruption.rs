@@ -15,7 +15,7 @@ use manyhands_record::Status;
 fn start(folder: &Path, mark: &str) -> Child {
     let (name, value) = mark.split_once('=').expect("a pair");
     Command::new(manyhands())
-        .args(["run", "fetch", "spin", "-e", "sequential,threads,processes", "-w", "2,3"])
+        .args(["run", "fetch", "spin", "-e", "sequential,processes,processes:shm", "-w", "2,3"])
         .args(["-p", "requests=40,delay=5ms", "--rounds", "8", "--out", "out"])
         .current_dir(folder)
         .env(name, value)
