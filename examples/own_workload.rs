@@ -52,6 +52,7 @@ impl Workload for Collatz {
             Preset { name: "standard", values: &[("limit", "2000000")] },
             Preset { name: "large", values: &[("limit", "20000000")] },
         ],
+        grows: None,
         max_chunk: None,
         simulated: false,
     };
@@ -171,6 +172,7 @@ impl Workload for Faulty {
             Preset { name: "standard", values: &[] },
             Preset { name: "large", values: &[] },
         ],
+        grows: None,
         max_chunk: None,
         simulated: false,
     };

@@ -1,6 +1,6 @@
 //! Making a workload by name and handing it, with its type, to who runs it.
 
-use manyhands_contract::{Catalogue, Context, Erased, Handover, InputError, Map};
+use manyhands_contract::{Catalogue, Code, Context, Erased, Handover, InputError, Map};
 
 /// What is done with a prepared workload, whatever its type.
 pub(crate) trait Visitor {
@@ -46,7 +46,10 @@ pub(crate) fn prepare<V: Visitor>(
             return Ok(visit_in_full(Squares::prepare(context)?, visitor));
         }
     }
-    let work: Erased = (entry.prepare)(context)?;
+    let Code::Map(prepare) = entry.code else {
+        return Err(InputError(format!("{name} is no list of tasks; it runs by itself")));
+    };
+    let work: Erased = prepare(context)?;
     let (handover, card) = (work.handover(), work.card());
     Ok(visitor.visit(work, handover, card))
 }

@@ -37,12 +37,8 @@ fn options(changes: &[(&str, &str)]) -> Options {
         parameters: changes.iter().map(pair).collect(),
         preset: "quick".to_owned(),
         chunk: Chunk::Auto,
-        rounds: None,
-        budget: None,
-        timeout: None,
         seed: 7,
-        input: Vec::new(),
-        command: Vec::new(),
+        ..Options::default()
     }
 }
 

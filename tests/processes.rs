@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use manyhands::executors::{ExecutorName, Recipe, Running, Setup, start};
-use manyhands_contract::{Answer, Context, Parameters, Storage};
+use manyhands_contract::{Answer, Code, Context, Parameters, Storage};
 use manyhands_record::{Chunk, Failure, FailureKind};
 
 const POOLS: [ExecutorName; 2] = [ExecutorName::Processes, ExecutorName::ProcessesShm];
@@ -55,7 +55,8 @@ fn pool_of(
         helper: &program,
         handover: None,
     };
-    let work = (entry.prepare)(&context).expect("needs no input");
+    let Code::Map(prepare) = entry.code else { panic!("{workload} is a list of tasks") };
+    let work = prepare(&context).expect("needs no input");
     let recipe = Recipe {
         program: program.clone(),
         workload: workload.to_owned(),

@@ -140,7 +140,7 @@ fn a_long_record_stands_beside_the_page() {
     let mut record = sample::large_machine();
     for cell in &mut record.cells {
         for launch in cell.launches.iter_mut().filter(|launch| launch.mode == Mode::Time) {
-            launch.samples = vec![launch.samples[0]; 200];
+            launch.samples = vec![launch.samples[0].clone(); 200];
         }
     }
     let page = page(&record, "long");

@@ -10,10 +10,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use manyhands_contract::{
-    Catalogue, Context, Definition, Handover, InputError, Map, Parameters, Storage,
+    Catalogue, Code, Context, Definition, Handover, InputError, Map, Parameters, Storage,
 };
 use manyhands_record::{Card, Failure, FailureKind, Mode};
 
+use super::probe::Probing;
 use super::wire::{FromCell, PROTOCOL, ToCell, WirePrepare, WireReady, WireResult, encode};
 use crate::executors::{self, ExecutorName, Recipe, Running, Setup};
 use crate::measure::{Clock, Usage};
@@ -129,12 +130,16 @@ fn sample(running: &mut dyn Running) -> Result<WireResult, Failure> {
     let wall_ns = clock.elapsed_ns();
     let used = (Usage::now() + running.workers_usage()?).since(&before);
     let (answer, tolerances) = answer.into_parts();
+    let counters = running.counters();
     Ok(WireResult {
         wall_ns,
         user_ns: Some(used.user_ns),
         system_ns: Some(used.system_ns),
         voluntary: Some(used.voluntary),
         involuntary: Some(used.involuntary),
+        migrations: None,
+        hardware: None,
+        counters: counters.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         answer,
         tolerances,
     })
@@ -166,6 +171,21 @@ fn start(
     let helper = std::env::current_exe().map_err(|error| {
         input_failure(InputError(format!("cannot find this program's own path: {error}")))
     })?;
+    let empty_bytes = order.pss();
+    if let Code::Probe { start, .. } = entry.code {
+        let clock = Clock::start();
+        let probing = Probing::start(start, order, &parameters, seed, &helper)?;
+        let startup_ns = clock.elapsed_ns();
+        let ready = WireReady {
+            version: versions::MANYHANDS.to_owned(),
+            card: probe_card(executor, &probing),
+            prepare_ns: 0,
+            startup_ns,
+            empty_bytes,
+            before_bytes: empty_bytes,
+        };
+        return Ok((Box::new(probing), ready));
+    }
     let storage =
         if executor.needs_shared_storage() { Storage::shared() } else { Ok(Storage::private()) };
     let storage = Arc::new(storage.map_err(input_failure)?);
@@ -187,6 +207,7 @@ fn start(
         helper: &helper,
         storage: &storage,
         clock,
+        empty_bytes,
     };
     prepare(catalogue, &order.workload, &context, starter).map_err(input_failure)?
 }
@@ -201,6 +222,7 @@ struct Starter<'a> {
     helper: &'a PathBuf,
     storage: &'a Arc<Storage>,
     clock: Clock,
+    empty_bytes: Option<u64>,
 }
 
 impl Visitor for Starter<'_> {
@@ -213,10 +235,7 @@ impl Visitor for Starter<'_> {
         notes: Vec<(&'static str, String)>,
     ) -> Self::Output {
         let prepare_ns = self.clock.elapsed_ns();
-        let before_bytes = match self.order.mode {
-            Mode::Memory => crate::measure::own_pss(),
-            Mode::Time | Mode::Trace => None,
-        };
+        let before_bytes = self.order.pss();
         let setup = Setup {
             work: Arc::new(work),
             workers: self.workers,
@@ -232,9 +251,17 @@ impl Visitor for Starter<'_> {
             card: card(self.executor, &*running, notes),
             prepare_ns,
             startup_ns,
+            empty_bytes: self.empty_bytes,
             before_bytes,
         };
         Ok((running, ready))
+    }
+}
+
+impl WirePrepare {
+    /// PSS of this process now, in the mode that asks for it.
+    fn pss(&self) -> Option<u64> {
+        (self.mode == Mode::Memory).then(crate::measure::own_pss).flatten()
     }
 }
 
@@ -272,6 +299,18 @@ fn card(executor: ExecutorName, running: &dyn Running, notes: Vec<(&'static str,
         transport: executor.transport().to_owned(),
         notes,
     }
+}
+
+/// A probe says itself what it uses.
+fn probe_card(executor: ExecutorName, probing: &Probing) -> Card {
+    let notes = probing.card();
+    let mut card = card(executor, probing, notes);
+    for (name, field) in [("construct", &mut card.construct), ("transport", &mut card.transport)] {
+        if let Some(own) = card.notes.remove(name) {
+            *field = own;
+        }
+    }
+    card
 }
 
 /// The two inherited descriptors, by their numbers.

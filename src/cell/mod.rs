@@ -2,6 +2,7 @@
 
 mod child;
 mod parent;
+mod probe;
 mod supervisor;
 pub mod wire;
 

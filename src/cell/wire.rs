@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use manyhands_contract::Answer;
 use manyhands_contract::answer::Tolerance;
-use manyhands_record::{Card, Chunk, FailureKind, Mode};
+use manyhands_record::{Card, Chunk, FailureKind, Hardware, Mode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map as Object, Value as Json};
 
@@ -84,6 +84,9 @@ pub struct WireReady {
     pub prepare_ns: u64,
     /// Time to start the executor.
     pub startup_ns: u64,
+    /// In memory mode: PSS of the process before its input is loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty_bytes: Option<u64>,
     /// In memory mode: PSS of the process with its input loaded and no executor yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_bytes: Option<u64>,
@@ -106,6 +109,15 @@ pub struct WireResult {
     /// Involuntary context switches, of all workers.
     #[serde(default)]
     pub involuntary: Option<u64>,
+    /// Migrations between processors, of all workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrations: Option<u64>,
+    /// Hardware counters, of all workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<Hardware>,
+    /// What the workload counts beside its answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<String, f64>,
     /// The answer's fields.
     pub answer: Object<String, Json>,
     /// How far its real numbers may be off, by JSON pointer. Guests need not know.

@@ -122,11 +122,8 @@ fn options(arguments: &AnswerArgs, executor: ExecutorName) -> Result<Options, Er
         parameters: Vec::new(),
         preset: arguments.work.preset.as_str().to_owned(),
         chunk: arguments::chunk(&arguments.chunk)?,
-        rounds: None,
-        budget: None,
-        timeout: None,
         seed: arguments.work.seed,
         input: arguments::input(&arguments.input.input)?,
-        command: Vec::new(),
+        ..Options::default()
     })
 }

@@ -1,5 +1,6 @@
 //! Bare `manyhands`: names the machine, shows in ten seconds what it is about, says what next.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use manyhands_contract::Catalogue;
@@ -9,7 +10,7 @@ use super::table;
 use crate::error::{Error, Exit};
 use crate::executors::ExecutorName;
 use crate::measure::host;
-use crate::run::options::Options;
+use crate::run::options::{Options, ROUNDS};
 use crate::run::{self, Setting};
 use crate::signals::Interrupt;
 use crate::versions;
@@ -64,15 +65,10 @@ fn options() -> Options {
     Options {
         workloads: DEMONSTRATION.map(str::to_owned).to_vec(),
         executors: vec![ExecutorName::Sequential, ExecutorName::Threads, ExecutorName::Async],
-        workers: Vec::new(),
-        parameters: Vec::new(),
         preset: "quick".to_owned(),
-        chunk: manyhands_record::Chunk::Auto,
-        rounds: None,
+        rounds: NonZeroU32::new(ROUNDS),
         budget: Some(Duration::from_secs(10)),
-        timeout: None,
         seed: 42,
-        input: Vec::new(),
-        command: Vec::new(),
+        ..Options::default()
     }
 }

@@ -132,6 +132,11 @@ pub trait Running {
     /// As [`Executor::phase`].
     fn sample(&mut self) -> Result<Answer, Failure>;
 
+    /// What the last sample counted beside its answer.
+    fn counters(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+
     /// As [`Executor::workers_usage`].
     ///
     /// # Errors

@@ -48,6 +48,7 @@ pub fn describe(versions: BTreeMap<String, String>) -> Machine {
         open_files: limits::open_files(),
         processes: least([limits::processes(), granted.processes]),
         clock_source: line("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        no_counters: None,
         virtualization: virtualization::detect(),
         versions,
     }

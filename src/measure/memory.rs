@@ -242,8 +242,8 @@ impl Tally {
         };
         let figure = |get: fn(&TreeReading) -> u64| peak.as_ref().map(get);
         Memory {
-            before: None,
             peak: figure(|peak| peak.pss),
+            private: figure(|peak| peak.pss.saturating_sub(peak.shared)),
             shared: figure(|peak| peak.shared),
             high_water,
             kernel_stacks: figure(|peak| u64::from(peak.threads) * KERNEL_STACK),
@@ -252,6 +252,7 @@ impl Tally {
             processes: peak.as_ref().map_or(0, |peak| peak.processes),
             threads: peak.as_ref().map_or(0, |peak| peak.threads),
             absent: reason,
+            ..Memory::default()
         }
     }
 
@@ -294,8 +295,8 @@ mod tests {
         assert!(tally.take(Ok(reading(30 * MIB, 2, &[(7, 12 * MIB), (8, 20 * MIB)])), 5, 7));
         assert!(tally.take(Ok(reading(20 * MIB, 3, &[(7, 12 * MIB), (9, MIB)])), 11, 12));
         let expected = Memory {
-            before: None,
             peak: Some(30 * MIB),
+            private: Some(15 * MIB),
             shared: Some(15 * MIB),
             high_water: vec![12 * MIB, 20 * MIB, MIB],
             kernel_stacks: Some(4 * 16 * 1024),
@@ -303,7 +304,7 @@ mod tests {
             gap_ns: Some(7),
             processes: 2,
             threads: 4,
-            absent: None,
+            ..Memory::default()
         };
         assert_eq!(tally.into_memory(), expected);
     }

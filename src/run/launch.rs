@@ -96,6 +96,7 @@ impl Launcher<'_> {
         match order.mode {
             Mode::Memory => {
                 let mut watched = watch(&mut cell, order, launched)?;
+                watched.empty = ready.empty_bytes;
                 watched.before = ready.before_bytes;
                 launched.launch.memory = Some(watched);
             }
@@ -185,21 +186,12 @@ fn sample(result: &WireResult) -> Sample {
         system_ns: result.system_ns,
         voluntary: result.voluntary,
         involuntary: result.involuntary,
+        migrations: result.migrations,
+        hardware: result.hardware,
+        counters: result.counters.clone(),
     }
 }
 
 fn empty_launch(mode: Mode) -> Launch {
-    Launch {
-        mode,
-        round: 0,
-        sequence: 0,
-        began_ns: 0,
-        prepare_ns: None,
-        startup_ns: None,
-        teardown_ns: None,
-        samples: Vec::new(),
-        memory: None,
-        card: None,
-        failure: None,
-    }
+    Launch { mode, ..Launch::default() }
 }

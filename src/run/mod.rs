@@ -324,6 +324,11 @@ impl Run<'_> {
             // Input that cannot be loaded fails every executor alike.
             return Ok(Launched::failed(mode, failure.clone()));
         }
+        let group = &self.plan.groups[cell.group];
+        if let Some(reason) = group.entry.unsupported(cell.executor.as_str(), &group.parameters) {
+            let kind = FailureKind::Unsupported;
+            return Ok(Launched::failed(mode, Failure { kind, reason, log: None }));
+        }
         let what = format!("{} {} x {}", cell.id.workload, cell.executor, cell.workers);
         self.observer.launching(self.done, self.total, &what);
         let order = Order {

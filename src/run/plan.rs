@@ -135,6 +135,8 @@ impl Group {
             executor: executor.as_str().to_owned(),
             workers: workers.get(),
             chunk,
+            label: None,
+            rate: None,
         }
     }
 }

@@ -13,7 +13,7 @@ pub(crate) fn sample(wall_ns: u64) -> Sample {
         user_ns: Some(wall_ns),
         system_ns: Some(0),
         voluntary: Some(2),
-        involuntary: None,
+        ..Sample::default()
     }
 }
 
@@ -23,14 +23,9 @@ pub(crate) fn launch(round: u32, walls: &[u64]) -> Launch {
         mode: Mode::Time,
         round,
         sequence: round,
-        began_ns: 0,
-        prepare_ns: None,
         startup_ns: Some(50),
-        teardown_ns: None,
         samples: walls.iter().copied().map(sample).collect(),
-        memory: None,
-        card: None,
-        failure: None,
+        ..Launch::default()
     }
 }
 
@@ -48,14 +43,11 @@ pub(crate) fn memory(before: u64, peak: u64) -> Launch {
     let memory = Memory {
         before: Some(before),
         peak: Some(peak),
-        shared: None,
-        high_water: vec![],
-        kernel_stacks: None,
         readings: 10,
         gap_ns: Some(1_000_000),
         processes: 1,
         threads: 2,
-        absent: None,
+        ..Memory::default()
     };
     Launch { mode: Mode::Memory, memory: Some(memory), ..launch(0, &[100]) }
 }
@@ -70,6 +62,8 @@ pub(crate) fn cell(executor: &str, launches: Vec<Launch>) -> Cell {
         executor: executor.to_owned(),
         workers: if executor == "sequential" { 1 } else { 2 },
         chunk: Chunk::Auto,
+        label: None,
+        rate: None,
     };
     Cell { id, bound: None, launches }
 }
@@ -97,6 +91,10 @@ pub(crate) fn header() -> Header {
         rounds: 6,
         samples: 2,
         budget_ns: None,
+        precision: None,
+        weak: None,
+        granularity: None,
+        aa: false,
         machine: Machine::default(),
         doubts: vec![],
         workloads: vec![WorkloadText {

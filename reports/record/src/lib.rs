@@ -19,8 +19,9 @@ pub mod verdict;
 
 pub use file::RecordError;
 pub use schema::{
-    Bound, Card, Cell, CellId, Chunk, Doubt, ExecutorText, Failure, FailureKind, Header, Launch,
-    Machine, Memory, Mode, Record, Reference, Sample, Severity, Status, WorkloadText,
+    Bound, Card, Cell, CellId, Chunk, Doubt, ExecutorText, Failure, FailureKind, Hardware, Header,
+    Histogram, Launch, Machine, Memory, Mode, Record, Reference, Sample, Severity, Shares, Status,
+    Trace, WorkloadText,
 };
 pub use statistics::{Estimate, Interval};
 pub use summary::{AtBound, CellSummary, Ratio, Verdict};

@@ -45,6 +45,21 @@ pub struct Header {
     pub samples: u32,
     /// The time that the run was asked to stay within.
     pub budget_ns: Option<u64>,
+    /// Rounds beyond those planned go on until every cell's interval is narrower than this share
+    /// of its time (0.02 is +-2 %) or the budget is spent; absent where the number of rounds was
+    /// fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<f64>,
+    /// In a run that measures weak scaling: the parameter that grows with the workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weak: Option<String>,
+    /// In a run that measures granularity: the parameter that sets the length of a task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granularity: Option<String>,
+    /// Whether every cell was measured twice under the labels `A` and `B`, so that all
+    /// differences between the two are the machine's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aa: bool,
     /// The machine as it was at the start.
     pub machine: Machine,
     /// What speaks against trusting the numbers, each with its remedy.
@@ -61,6 +76,11 @@ pub struct Header {
 pub enum Status {
     /// Every launch that was planned took place.
     Complete,
+    /// Stopped because every cell's interval is narrower than [`Header::precision`].
+    Precise {
+        /// Rounds that were finished by every cell.
+        rounds: u32,
+    },
     /// Stopped by the budget: fewer rounds than planned.
     OutOfTime {
         /// Rounds that were finished by every cell.
@@ -104,13 +124,23 @@ pub struct CellId {
     pub workers: u32,
     /// The chunk that was asked for.
     pub chunk: Chunk,
+    /// What tells cells apart that are otherwise the same: `A` and `B` of an A/A run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Tasks that fall due per second, where they come at a rate of their own (open loop)
+    /// instead of whenever a worker is free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
 }
 
 /// Tasks handed out at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Chunk {
     /// ceil(tasks / (8 x workers)), capped by the workload's definition.
+    #[default]
     Auto,
     /// This many tasks.
     Tasks(u64),
@@ -159,10 +189,11 @@ pub struct Bound {
 }
 
 /// What a launch does; watching disturbs, so it does one thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Nothing else runs.
+    #[default]
     Time,
     /// The parent samples the memory of the process tree.
     Memory,
@@ -171,7 +202,7 @@ pub enum Mode {
 }
 
 /// One fresh process that measured one cell once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Launch {
     /// What it did.
     pub mode: Mode,
@@ -191,6 +222,9 @@ pub struct Launch {
     pub samples: Vec<Sample>,
     /// In memory mode.
     pub memory: Option<Memory>,
+    /// In trace mode: what the traced sample's tasks did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
     /// What it really used; absent when it failed before it was ready.
     pub card: Option<Card>,
     /// Why it failed, if it did. Samples taken before that are kept.
@@ -198,7 +232,7 @@ pub struct Launch {
 }
 
 /// One complete execution of the workload inside a launch. Its answer was checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Sample {
     /// Wall time.
     pub wall_ns: u64,
@@ -210,6 +244,29 @@ pub struct Sample {
     pub voluntary: Option<u64>,
     /// Involuntary context switches, of all workers.
     pub involuntary: Option<u64>,
+    /// How often a thread was moved to another processor, of all workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrations: Option<u64>,
+    /// Hardware counters of all workers, where the kernel gives them; else
+    /// [`Machine::no_counters`] says why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<Hardware>,
+    /// What the workload counts beside its answer: `gigabytes-per-second`, `lost-updates`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<String, f64>,
+}
+
+/// Hardware counters over a sample; each is absent where the processor does not have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Hardware {
+    /// Processor cycles.
+    pub cycles: Option<u64>,
+    /// Instructions that were completed.
+    pub instructions: Option<u64>,
+    /// Misses of the last level of cache.
+    pub cache_misses: Option<u64>,
+    /// Branches that were predicted wrongly.
+    pub branch_misses: Option<u64>,
 }
 
 impl Sample {
@@ -220,14 +277,21 @@ impl Sample {
 }
 
 /// Memory of a process tree: the cell and its workers, without its supervisor and servers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Memory {
-    /// Sum of PSS before the executor was started, input loaded.
+    /// Sum of PSS before the input was loaded: the program itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty: Option<u64>,
+    /// Sum of PSS before the executor was started, input loaded: `before` - `empty` is the
+    /// input's.
     pub before: Option<u64>,
     /// The largest sampled sum of PSS.
     pub peak: Option<u64>,
-    /// The shared part of PSS at the peak.
+    /// The part of `peak` that lies in pages which several processes map, each counted once.
     pub shared: Option<u64>,
+    /// The part of `peak` that lies in pages of one process alone: `peak` - `shared`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<u64>,
     /// VmHWM of each process, reset after start-up; never summed.
     pub high_water: Vec<u64>,
     /// Threads x 16 KiB: derived, not measured.
@@ -242,6 +306,55 @@ pub struct Memory {
     pub threads: u32,
     /// Why a figure is absent.
     pub absent: Option<String>,
+}
+
+/// What the tasks of one traced sample did. Tracing disturbs: beside it stand the times of
+/// launches that were not traced, and the ratio of the two is the cost of tracing.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Trace {
+    /// The file of the events, relative to the record's folder; absent where it could not be
+    /// written.
+    pub file: Option<String>,
+    /// Tasks that ran in the traced sample.
+    pub tasks: u64,
+    /// Tasks whose events are in the file: what is beyond the cap is counted, but not drawn.
+    pub kept: u64,
+    /// From a task's start (closed loop) or from when it was due (open loop) to its end.
+    pub latency: Histogram,
+    /// From when a task could have started (its phase began, or it was due) to its start.
+    pub queue: Histogram,
+    /// Where the time of the sample went.
+    pub shares: Shares,
+}
+
+/// A histogram with buckets of three significant digits (Tene's HDR histogram), as `(value,
+/// count)` in ascending order; a value is the highest of its bucket, in nanoseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Histogram {
+    /// The buckets that hold anything.
+    pub buckets: Vec<(u64, u64)>,
+}
+
+/// Where the time of one sample went: the mean over its lanes (a lane is a place for one task at
+/// a time: a worker). The parts and the residual add up to `wall_ns` exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Shares {
+    /// Lanes that the mean is over.
+    pub lanes: u32,
+    /// Wall time of the traced sample.
+    pub wall_ns: u64,
+    /// Inside tasks, on a core.
+    pub computing_ns: u64,
+    /// Inside tasks, off the cores: waiting for I/O, a lock, or a core.
+    pub waiting_ns: u64,
+    /// Between tasks, and before a lane's first one: start-up of the phase and dispatch.
+    pub dispatch_ns: u64,
+    /// After a lane's last task of a phase, while other lanes still ran theirs.
+    pub imbalance_ns: u64,
+    /// Lanes that had no task in a phase, because there were fewer tasks than lanes.
+    pub idle_ns: u64,
+    /// What is in none of them: merging, what goes on between phases, and errors of measurement.
+    pub residual_ns: i64,
 }
 
 /// The fairness card: what a cell really used.
@@ -354,6 +467,9 @@ pub struct Machine {
     pub processes: Option<u64>,
     /// The kernel's clock source.
     pub clock_source: Option<String>,
+    /// Why there are no hardware counters; absent where there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_counters: Option<String>,
     /// Whether a hypervisor or container was detected, and which.
     pub virtualization: Option<String>,
     /// Name and version of what was used: rustc, rayon, tokio.

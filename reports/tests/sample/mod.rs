@@ -109,6 +109,8 @@ pub(crate) fn id(workload: &str, executor: &str, workers: u32) -> CellId {
         executor: executor.to_owned(),
         workers,
         chunk: Chunk::Auto,
+        label: None,
+        rate: None,
     }
 }
 
@@ -144,6 +146,7 @@ pub(crate) fn launch(id: &CellId, round: u32, walls: &[u64]) -> Launch {
         system_ns: Some(wall / 50),
         voluntary: Some(12),
         involuntary: Some(3),
+        ..Sample::default()
     };
     Launch {
         mode: Mode::Time,
@@ -154,9 +157,8 @@ pub(crate) fn launch(id: &CellId, round: u32, walls: &[u64]) -> Launch {
         startup_ns: Some(320_000),
         teardown_ns: Some(110_000),
         samples: walls.iter().map(sample).collect(),
-        memory: None,
         card: Some(card(id)),
-        failure: None,
+        ..Launch::default()
     }
 }
 
@@ -174,7 +176,7 @@ fn memory(id: &CellId, round: u32, noise: &mut Noise) -> Launch {
         gap_ns: Some(6_200_000),
         processes: processes + 1,
         threads: id.workers + 1,
-        absent: None,
+        ..Memory::default()
     };
     Launch { mode: Mode::Memory, memory: Some(memory), ..launch(id, round, &[41_000_000]) }
 }
@@ -225,6 +227,10 @@ pub(crate) fn header() -> Header {
         rounds: 10,
         samples: 12,
         budget_ns: Some(60_000_000_000),
+        precision: None,
+        weak: None,
+        granularity: None,
+        aa: false,
         machine: machine(),
         doubts: vec![
             Doubt {
@@ -291,6 +297,7 @@ fn machine() -> Machine {
         open_files: Some(1024),
         processes: Some(4096),
         clock_source: Some("tsc".to_owned()),
+        no_counters: Some("this machine has no hardware counters".to_owned()),
         virtualization: Some("docker".to_owned()),
         versions: BTreeMap::from(
             [("rustc", "1.90.0"), ("rayon", "1.12.0"), ("tokio", "1.48.0")]

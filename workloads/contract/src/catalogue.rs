@@ -7,6 +7,7 @@ use crate::definition::{Bound, Definition};
 use crate::erased::Erased;
 use crate::map::{Context, InputError, Workload};
 use crate::parameters::{Parameters, nearest};
+use crate::probe::{Experiment, Probe, ProbeContext, ProbeError};
 
 /// One workload of a [`Catalogue`]: its definition and how to make it.
 #[derive(Debug, Clone, Copy)]
@@ -18,10 +19,24 @@ pub struct Entry {
     pub type_id: fn() -> TypeId,
     /// [`Workload::generate`].
     pub generate: fn(&Parameters, u64, &Path) -> Result<(), InputError>,
-    /// [`Workload::prepare`], erased.
-    pub prepare: fn(&Context<'_>) -> Result<Erased, InputError>,
+    /// How to run it.
+    pub code: Code,
     /// [`Workload::bound`].
     pub bound: fn(&Parameters, u64) -> Option<Bound>,
+}
+
+/// How a workload is run, by its shape.
+#[derive(Debug, Clone, Copy)]
+pub enum Code {
+    /// [`Workload::prepare`], erased.
+    Map(fn(&Context<'_>) -> Result<Erased, InputError>),
+    /// A [`Probe`].
+    Probe {
+        /// [`Probe::unsupported`].
+        unsupported: fn(&str, &Parameters) -> Option<String>,
+        /// [`Probe::start`].
+        start: fn(&ProbeContext<'_>) -> Result<Box<dyn Experiment>, ProbeError>,
+    },
 }
 
 impl Entry {
@@ -31,8 +46,27 @@ impl Entry {
             definition: W::DEFINITION,
             type_id: TypeId::of::<W>,
             generate: W::generate,
-            prepare: |context| W::prepare(context).map(Erased::new),
+            code: Code::Map(|context| W::prepare(context).map(Erased::new)),
             bound: W::bound,
+        }
+    }
+
+    /// The entry of a probe.
+    pub const fn of_probe<P: Probe>() -> Self {
+        Self {
+            definition: P::DEFINITION,
+            type_id: TypeId::of::<P>,
+            generate: |_, _, _| Ok(()),
+            code: Code::Probe { unsupported: P::unsupported, start: P::start },
+            bound: |_, _| None,
+        }
+    }
+
+    /// Why an executor cannot run this workload; `None` where it can.
+    pub fn unsupported(&self, executor: &str, parameters: &Parameters) -> Option<String> {
+        match self.code {
+            Code::Map(_) => None,
+            Code::Probe { unsupported, .. } => unsupported(executor, parameters),
         }
     }
 }
@@ -54,10 +88,23 @@ impl Catalogue {
     /// # Panics
     /// When there is one of that name already.
     #[must_use]
-    pub fn with<W: Workload>(mut self) -> Self {
-        let name = W::DEFINITION.name;
+    pub fn with<W: Workload>(self) -> Self {
+        self.with_entry(Entry::of::<W>())
+    }
+
+    /// Adds a workload of shape `probe`.
+    ///
+    /// # Panics
+    /// When there is one of that name already.
+    #[must_use]
+    pub fn with_probe<P: Probe>(self) -> Self {
+        self.with_entry(Entry::of_probe::<P>())
+    }
+
+    fn with_entry(mut self, entry: Entry) -> Self {
+        let name = entry.definition.name;
         assert!(self.find(name).is_none(), "two workloads are named '{name}'");
-        self.entries.push(Entry::of::<W>());
+        self.entries.push(entry);
         self
     }
 

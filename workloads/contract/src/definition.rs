@@ -32,6 +32,9 @@ pub struct Definition {
     pub parameters: &'static [Parameter],
     /// `quick`, `standard` and `large`, as changes to the defaults.
     pub presets: &'static [Preset],
+    /// The parameter that the amount of work is proportional to, for weak scaling; `None` where
+    /// there is no such one.
+    pub grows: Option<&'static str>,
     /// The largest chunk that `--chunk auto` hands out.
     pub max_chunk: Option<usize>,
     /// Whether its waiting is simulated, which every output then says.

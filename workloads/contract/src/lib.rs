@@ -13,12 +13,14 @@ pub mod erased;
 pub mod generate;
 pub mod map;
 pub mod parameters;
+pub mod probe;
 pub mod storage;
 
 pub use answer::{Answer, Mismatch, Tolerance};
-pub use catalogue::{Catalogue, Entry};
+pub use catalogue::{Catalogue, Code, Entry};
 pub use definition::{Bound, Definition, Kind, Preset, Shape};
 pub use erased::Erased;
 pub use map::{Context, Handover, InputError, Map, Region, Step, TaskError, TaskFailure, Workload};
 pub use parameters::{Parameter, ParameterError, ParameterKind, Parameters, Value};
+pub use probe::{Experiment, Probe, ProbeContext, ProbeError};
 pub use storage::{Input, Output, Storage};

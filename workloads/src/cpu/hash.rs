@@ -62,6 +62,7 @@ static DEFINITION: Definition = Definition {
         Preset { name: "standard", values: &[] },
         Preset { name: "large", values: &[("files", "4000")] },
     ],
+    grows: Some("files"),
     max_chunk: None,
     simulated: false,
 };

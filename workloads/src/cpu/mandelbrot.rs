@@ -68,6 +68,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "standard", values: &[] },
         Preset { name: "large", values: &[("width", "5000"), ("height", "5000")] },
     ],
+    grows: Some("height"),
     max_chunk: None,
     simulated: false,
 };

@@ -54,6 +54,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("limit", "115000000")] },
     ],
     // The last blocks are the slowest, so the chunk that is finished last should be small.
+    grows: None,
     max_chunk: Some(8),
     simulated: false,
 };

@@ -81,6 +81,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("portfolios", "120000")] },
     ],
     // About 0.4 ms: an eighth of a share of the quick size would leave one worker waiting for 2 ms.
+    grows: Some("portfolios"),
     max_chunk: Some(16),
     simulated: false,
 };

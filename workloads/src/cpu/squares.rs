@@ -35,6 +35,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "standard", values: &[] },
         Preset { name: "large", values: &[("n", "4000000000")] },
     ],
+    grows: Some("n"),
     max_chunk: None,
     simulated: false,
 };

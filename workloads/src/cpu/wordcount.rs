@@ -64,6 +64,7 @@ static DEFINITION: Definition = Definition {
         Preset { name: "standard", values: &[] },
         Preset { name: "large", values: &[("files", "3000")] },
     ],
+    grows: Some("files"),
     max_chunk: None,
     simulated: false,
 };

@@ -68,6 +68,7 @@ static DEFINITION: Definition = Definition {
         Preset { name: "standard", values: &[] },
         Preset { name: "large", values: &[("files", "10000")] },
     ],
+    grows: Some("files"),
     max_chunk: None,
     simulated: false,
 };

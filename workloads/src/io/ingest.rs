@@ -75,6 +75,7 @@ static DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("sources", "10000")] },
     ],
     // As in `fetch`: a worker has one request in flight.
+    grows: Some("sources"),
     max_chunk: Some(1),
     simulated: false,
 };

@@ -50,6 +50,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("tasks", "10000")] },
     ],
     // A chunk's tasks wait one after the other: two in a chunk already halve the concurrency.
+    grows: Some("tasks"),
     max_chunk: Some(1),
     simulated: true,
 };

@@ -50,6 +50,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "standard", values: &[] },
         Preset { name: "large", values: &[("tasks", "300000")] },
     ],
+    grows: Some("tasks"),
     max_chunk: None,
     simulated: false,
 };

@@ -133,6 +133,7 @@ fn rounds(record: &Record) -> String {
     let planned = record.header.rounds;
     match record.status {
         Status::Complete => format!("{planned}, all done"),
+        Status::Precise { rounds } => format!("{rounds}: every interval is narrow enough"),
         Status::OutOfTime { rounds } => format!("{rounds} of {planned}: the time was up"),
         Status::Interrupted { rounds } => format!("{rounds} of {planned}: interrupted"),
     }

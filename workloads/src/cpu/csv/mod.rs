@@ -110,6 +110,7 @@ static DEFINITION: Definition = Definition {
         Preset { name: "standard", values: &[] },
         Preset { name: "large", values: &[("rows", "3e7")] },
     ],
+    grows: Some("rows"),
     max_chunk: None,
     simulated: false,
 };
