@@ -17,7 +17,7 @@ use manyhands_record::{Card, Failure, FailureKind, Mode};
 use super::probe::Probing;
 use super::wire::{FromCell, PROTOCOL, ToCell, WirePrepare, WireReady, WireResult, encode};
 use crate::executors::{self, ExecutorName, Recipe, Running, Setup};
-use crate::measure::{Clock, Usage};
+use crate::measure::{Clock, Counters, Usage, own_tree};
 use crate::prepared::{Visitor, prepare};
 use crate::versions;
 
@@ -97,8 +97,8 @@ fn serve(parent: &mut Parent, catalogue: &Catalogue) -> Result<(), Stop> {
     parent.say(&FromCell::Ready(Box::new(ready)))?;
     loop {
         match parent.listen()? {
-            ToCell::Sample => {
-                let result = caught(|| sample(&mut *running))?;
+            ToCell::Sample { counted } => {
+                let result = caught(|| sample(&mut *running, counted))?;
                 parent.say(&FromCell::Result(Box::new(result)))?;
             }
             ToCell::Finish => break,
@@ -120,8 +120,9 @@ fn caught<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
 }
 
 /// One sample: reset and usage outside the timed region, the answer sent to be checked.
-fn sample(running: &mut dyn Running) -> Result<WireResult, Failure> {
+fn sample(running: &mut dyn Running, counted: bool) -> Result<WireResult, Failure> {
     running.reset()?;
+    let counters = counted.then(|| Counters::attach(&own_tree()).ok()).flatten();
     // Workers are asked before our own reading is taken and after it: asking is not the sample's.
     let workers = running.workers_usage()?;
     let before = workers + Usage::now();
@@ -129,6 +130,7 @@ fn sample(running: &mut dyn Running) -> Result<WireResult, Failure> {
     let answer = running.sample()?;
     let wall_ns = clock.elapsed_ns();
     let used = (Usage::now() + running.workers_usage()?).since(&before);
+    let counts = counters.map(Counters::detach).unwrap_or_default();
     let (answer, tolerances) = answer.into_parts();
     let counters = running.counters();
     Ok(WireResult {
@@ -137,8 +139,8 @@ fn sample(running: &mut dyn Running) -> Result<WireResult, Failure> {
         system_ns: Some(used.system_ns),
         voluntary: Some(used.voluntary),
         involuntary: Some(used.involuntary),
-        migrations: None,
-        hardware: None,
+        migrations: counts.migrations,
+        hardware: counts.hardware,
         counters: counters.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         answer,
         tolerances,

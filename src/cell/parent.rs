@@ -119,7 +119,19 @@ impl<'a> Cell<'a> {
     /// # Errors
     /// The cell's own failure, its death, or the time-out.
     pub fn sample(&mut self) -> Result<WireResult, LaunchError> {
-        match self.ask(&ToCell::Sample, "a sample", self.timeout)? {
+        self.ask_for_sample(false)
+    }
+
+    /// As [`sample`](Self::sample), with the kernel's and the processor's counters attached.
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample).
+    pub fn counted_sample(&mut self) -> Result<WireResult, LaunchError> {
+        self.ask_for_sample(true)
+    }
+
+    fn ask_for_sample(&mut self, counted: bool) -> Result<WireResult, LaunchError> {
+        match self.ask(&ToCell::Sample { counted }, "a sample", self.timeout)? {
             FromCell::Result(result) => Ok(*result),
             other => Err(self.unexpected(&other)),
         }

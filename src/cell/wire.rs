@@ -19,7 +19,11 @@ pub enum ToCell {
     /// Load the input and start the executor. Answered by `ready`.
     Prepare(Box<WirePrepare>),
     /// Execute the workload once. Answered by `result`.
-    Sample,
+    Sample {
+        /// Whether to attach counters, which disturbs: the time of such a sample is not used.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        counted: bool,
+    },
     /// Stop the executor and end. Answered by `bye`.
     Finish,
 }
@@ -160,7 +164,7 @@ mod tests {
 
     #[test]
     fn messages_look_as_the_readme_shows_them() {
-        let sample = encode(&ToCell::Sample);
+        let sample = encode(&ToCell::Sample { counted: false });
         assert_eq!(sample, "{\"type\":\"sample\"}\n");
         let bye = encode(&FromCell::Bye { teardown_ns: 12 });
         assert_eq!(bye, "{\"type\":\"bye\",\"teardown_ns\":12}\n");

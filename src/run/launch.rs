@@ -96,6 +96,8 @@ impl Launcher<'_> {
         match order.mode {
             Mode::Memory => {
                 let mut watched = watch(&mut cell, order, launched)?;
+                let counted = cell.counted_sample()?;
+                keep_sample(&counted, order, launched)?;
                 watched.empty = ready.empty_bytes;
                 watched.before = ready.before_bytes;
                 launched.launch.memory = Some(watched);
@@ -146,6 +148,15 @@ fn take_sample(
     launched: &mut Launched,
 ) -> Result<(), LaunchError> {
     let result = cell.sample()?;
+    keep_sample(&result, order, launched)
+}
+
+/// Checks a sample's answer and keeps it.
+fn keep_sample(
+    result: &WireResult,
+    order: &Order<'_>,
+    launched: &mut Launched,
+) -> Result<(), LaunchError> {
     let answer = result.answer();
     if let Some(reference) = order.reference.or(launched.answer.as_ref()) {
         reference.check(&answer).map_err(|mismatch| Failure {
@@ -155,7 +166,7 @@ fn take_sample(
         })?;
     }
     launched.answer.get_or_insert(answer);
-    launched.launch.samples.push(sample(&result));
+    launched.launch.samples.push(sample(result));
     Ok(())
 }
 

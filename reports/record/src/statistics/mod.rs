@@ -8,6 +8,7 @@ pub mod holm;
 pub mod interval;
 pub mod launch;
 pub mod noise;
+pub mod precision;
 pub mod quantile;
 pub mod ratio;
 pub mod steady;
