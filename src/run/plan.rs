@@ -66,6 +66,7 @@ impl Plan {
         let entries = chosen(catalogue, options)?;
         check_parameters(&entries, options)?;
         check_input(&entries, options)?;
+        check_rate(&entries, options)?;
         let mut plan = Self { groups: Vec::new(), cells: Vec::new() };
         for entry in entries {
             let workers = workers(&entry, options, cores);
@@ -247,6 +248,19 @@ fn unknown_parameter(entries: &[Entry], name: &str) -> Error {
         "none of {} has a parameter '{name}'; {hint}see 'manyhands describe WORKLOAD'",
         workloads.join(", ")
     ))
+}
+
+/// Work that computes is as fast as it is: only what waits for others is asked of at a rate.
+fn check_rate(entries: &[Entry], options: &Options) -> Result<(), Error> {
+    let waits = |entry: &&Entry| matches!(entry.definition.kind, Kind::Io | Kind::Mixed);
+    match entries.iter().find(|entry| !waits(entry)) {
+        Some(entry) if options.rate.is_some() => Err(Error::usage(format!(
+            "--rate is for work that waits, and {} computes; leave it out, or name workloads of \
+             kind io, such as fetch",
+            entry.definition.name
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn check_input(entries: &[Entry], options: &Options) -> Result<(), Error> {

@@ -50,8 +50,7 @@ impl Counters {
     }
 
     fn hardware_is_absent(&self) -> bool {
-        let hardware =
-            [&self.cycles, &self.instructions, &self.cache_misses, &self.branch_misses];
+        let hardware = [&self.cycles, &self.instructions, &self.cache_misses, &self.branch_misses];
         hardware.iter().all(|counter| counter.0.is_err())
     }
 
@@ -64,10 +63,7 @@ impl Counters {
             cache_misses: self.cache_misses.total(),
             branch_misses: self.branch_misses.total(),
         };
-        Counts {
-            migrations: self.migrations.total(),
-            hardware: (!absent).then_some(hardware),
-        }
+        Counts { migrations: self.migrations.total(), hardware: (!absent).then_some(hardware) }
     }
 }
 
