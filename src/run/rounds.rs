@@ -48,6 +48,8 @@ pub(super) struct Run<'a> {
     pub(super) baselines: Vec<Baseline>,
     /// The time of a launch with a cold and a warm sample, by cell.
     pub(super) least: Vec<Duration>,
+    /// Samples after the cold one that are worth their time, by cell.
+    pub(super) worthwhile: Vec<u32>,
     /// The next launch's place among all launches.
     sequence: u32,
     /// Launches that an earlier part of the run took: cell, mode, round.
@@ -78,6 +80,7 @@ impl<'a> Run<'a> {
             total,
             baselines: Vec::new(),
             least: Vec::new(),
+            worthwhile: Vec::new(),
             sequence: 0,
             taken: HashSet::new(),
             failed: HashSet::new(),
@@ -92,6 +95,7 @@ impl<'a> Run<'a> {
         self.guess_least();
         for round in 0.. {
             let round_began = Instant::now();
+            self.allot_samples(round)?;
             self.round(round, Mode::Time)?;
             let took = round_began.elapsed();
             if round == 0 {
@@ -117,7 +121,7 @@ impl<'a> Run<'a> {
     fn enough(&self, rounds: u32) -> Result<Option<Status>, Stop> {
         let Some(precision) = self.options.precision() else { return Ok(Some(Status::Complete)) };
         let record = self.record()?;
-        let precise = manyhands_record::statistics::precision::reached(&record, precision);
+        let precise = manyhands_record::precision::reached(&record.cells, precision);
         Ok(precise.then_some(Status::Precise { rounds }))
     }
 
@@ -219,7 +223,7 @@ impl<'a> Run<'a> {
         self.record()
     }
 
-    fn record(&self) -> Result<Record, Error> {
+    pub(super) fn record(&self) -> Result<Record, Error> {
         manyhands_record::journal::record(self.journal.lines()).map_err(Error::failed)
     }
 

@@ -4,25 +4,31 @@
 //! holds the [`schema`] of `record.json` ([`mod@file`] reads and writes it), the [`journal`] that a
 //! record grows in, and the [`statistics`] that turn raw samples into statements: pure functions,
 //! each with its source. [`verdict::groups`] applies them to a whole record, [`sentence`] says
-//! the outcome in words and [`mod@format`] writes the numbers.
+//! the outcome in words and [`mod@format`] writes the numbers. [`precision`] says when a run has
+//! measured enough, [`mod@aa`] what a run of equal cells says about the machine, and [`change`] what
+//! changed between two runs.
 
+pub mod aa;
+pub mod change;
 pub mod file;
 #[cfg(test)]
 mod fixture;
 pub mod format;
 pub mod journal;
+pub mod precision;
 pub mod schema;
 pub mod sentence;
 pub mod statistics;
 pub mod summary;
 pub mod verdict;
 
+pub use aa::{Aa, aa};
 pub use file::RecordError;
 pub use schema::{
     Bound, Card, Cell, CellId, Chunk, Doubt, ExecutorText, Failure, FailureKind, Hardware, Header,
     Histogram, Launch, Machine, Memory, Mode, Record, Reference, Sample, Severity, Shares, Status,
     Trace, WorkloadText,
 };
-pub use statistics::{Estimate, Interval};
+pub use statistics::{CellOutliers, Decomposition, Estimate, Interval, Outliers};
 pub use summary::{AtBound, CellSummary, Ratio, Verdict};
 pub use verdict::{Group, groups, noise_floor};
