@@ -46,7 +46,7 @@ pub(crate) fn prepare<V: Visitor>(
             return Ok(visit_in_full(Squares::prepare(context)?, visitor));
         }
     }
-    let Code::Map(prepare) = entry.code else {
+    let Code::Map { prepare, watched } = entry.code else {
         return Err(InputError(format!("{name} is no list of tasks; it runs by itself")));
     };
     let work: Erased = prepare(context)?;

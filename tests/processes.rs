@@ -55,7 +55,7 @@ fn pool_of(
         helper: &program,
         handover: None,
     };
-    let Code::Map(prepare) = entry.code else { panic!("{workload} is a list of tasks") };
+    let Code::Map { prepare, .. } = entry.code else { panic!("{workload} is a list of tasks") };
     let work = prepare(&context).expect("needs no input");
     let recipe = Recipe {
         program: program.clone(),

@@ -4,7 +4,8 @@
 //! holds the [`schema`] of `record.json` ([`mod@file`] reads and writes it), the [`journal`] that a
 //! record grows in, and the [`statistics`] that turn raw samples into statements: pure functions,
 //! each with its source. [`verdict::groups`] applies them to a whole record, [`sentence`] says
-//! the outcome in words and [`mod@format`] writes the numbers.
+//! the outcome in words and [`mod@format`] writes the numbers. What the tasks of traced samples did
+//! lies in files of its own: [`mod@trace`].
 
 pub mod file;
 #[cfg(test)]
@@ -15,6 +16,7 @@ pub mod schema;
 pub mod sentence;
 pub mod statistics;
 pub mod summary;
+pub mod trace;
 pub mod verdict;
 
 pub use file::RecordError;
