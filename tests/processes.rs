@@ -64,6 +64,7 @@ fn pool_of(
         seed: 1,
         input: Vec::new(),
         handover: work.handover(),
+        watch: None,
     };
     let workers = NonZeroUsize::new(workers).expect("positive");
     let setup = Setup { work: Arc::new(work), workers, storage, recipe: Some(recipe) };

@@ -127,6 +127,7 @@ fn go(
     let total = plan.groups.len() + plan.cells.len() * (options.rounds() as usize + 1);
     let mut run = Run {
         launcher,
+        folder: Some(&setting.folder),
         options,
         plan,
         journal,
@@ -199,6 +200,8 @@ struct Baseline {
 
 struct Run<'a> {
     launcher: Launcher<'a>,
+    /// Where the record will lie, and trace files beside it.
+    folder: Option<&'a Path>,
     options: &'a Options,
     plan: Plan,
     journal: Journal,
@@ -265,6 +268,8 @@ impl Run<'_> {
             start_timeout: BASELINE_TIMEOUT,
             slice: Duration::ZERO,
             samples: 0,
+            sequence: 0,
+            folder: None,
         };
         let launched = self.launcher.launch(&order)?;
         self.done += 1;
@@ -340,6 +345,8 @@ impl Run<'_> {
             start_timeout: self.start_timeout(baseline, cell),
             slice: self.slice(index),
             samples: MOST_SAMPLES,
+            sequence: self.sequence,
+            folder: self.folder,
         };
         let began = self.began.elapsed();
         let mut launched = self.launcher.launch(&order)?;

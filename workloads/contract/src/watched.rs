@@ -164,11 +164,7 @@ impl<W: Map> Map for Watched<W> {
         self.work.merge(left, right);
     }
 
-    fn next(
-        &self,
-        phase: Self::Phase,
-        merged: W::Partial,
-    ) -> Result<Step<Self::Phase>, TaskError> {
+    fn next(&self, phase: Self::Phase, merged: W::Partial) -> Result<Step<Self::Phase>, TaskError> {
         let Marked { phase, mark } = phase;
         self.watcher.end(mark, self.work.tasks(&phase));
         Ok(match self.work.next(phase, merged)? {
