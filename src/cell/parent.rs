@@ -100,6 +100,11 @@ impl<'a> Cell<'a> {
         self.supervisor.id()
     }
 
+    /// Lets a sample take longer by as much.
+    pub fn allow(&mut self, longer: Duration) {
+        self.timeout = self.timeout.saturating_add(longer);
+    }
+
     /// Has the input loaded and the executor started.
     ///
     /// # Errors

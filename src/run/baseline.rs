@@ -92,6 +92,8 @@ impl Run<'_> {
             start_timeout: BASELINE_TIMEOUT,
             slice: Duration::ZERO,
             samples: 0,
+            sequence: 0,
+            folder: None,
         };
         let launched = self.launcher.launch(&order)?;
         if let Some(answer) = &launched.answer {

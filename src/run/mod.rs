@@ -120,7 +120,7 @@ fn go(
     let _alone = alone_in(&setting.folder)?;
     let launcher =
         Launcher { program: setting.program, seed: options.seed, interrupt: setting.interrupt };
-    let mut run = Run::new(launcher, options, plan, journal, began, observer);
+    let mut run = Run::new(launcher, &setting.folder, options, plan, journal, began, observer);
     let status = match run.measure() {
         Ok(status) => status,
         Err(Stop::Interrupted) => Status::Interrupted { rounds: run.complete_rounds()? },

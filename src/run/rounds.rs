@@ -1,6 +1,7 @@
 //! The rounds of a run: which launch comes next, and when there are enough.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use manyhands_record::journal::{Line, complete_rounds};
@@ -36,6 +37,8 @@ impl From<Interrupted> for Stop {
 /// A run while it goes on.
 pub(super) struct Run<'a> {
     pub(super) launcher: Launcher<'a>,
+    /// Where the record will lie, and trace files beside it.
+    pub(super) folder: &'a Path,
     pub(super) options: &'a Options,
     pub(super) plan: Plan,
     pub(super) journal: Journal,
@@ -61,6 +64,7 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(super) fn new(
         launcher: Launcher<'a>,
+        folder: &'a Path,
         options: &'a Options,
         plan: Plan,
         journal: Journal,
@@ -71,6 +75,7 @@ impl<'a> Run<'a> {
         let total = plan.groups.len() + plan.cells.len() * passes;
         Self {
             launcher,
+            folder,
             options,
             plan,
             journal,
@@ -180,6 +185,8 @@ impl<'a> Run<'a> {
             start_timeout: baseline.start_timeout(cell),
             slice: self.slice(index),
             samples: self.samples(index, mode),
+            sequence: self.sequence,
+            folder: Some(self.folder),
         };
         let began = self.began.elapsed();
         let mut launched = self.launcher.launch(&order)?;

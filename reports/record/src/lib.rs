@@ -6,7 +6,8 @@
 //! each with its source. [`verdict::groups`] applies them to a whole record, [`sentence`] says
 //! the outcome in words and [`mod@format`] writes the numbers. [`precision`] says when a run has
 //! measured enough, [`mod@aa`] what a run of equal cells says about the machine, and [`change`] what
-//! changed between two runs.
+//! changed between two runs. What the tasks of traced samples did lies in files of its own:
+//! [`mod@trace`].
 
 pub mod aa;
 pub mod change;
@@ -20,6 +21,7 @@ pub mod schema;
 pub mod sentence;
 pub mod statistics;
 pub mod summary;
+pub mod trace;
 pub mod verdict;
 
 pub use aa::{Aa, aa};
