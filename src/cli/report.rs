@@ -23,8 +23,7 @@ pub(super) struct ReportArgs {
 }
 
 pub(super) fn report(arguments: &ReportArgs) -> Result<Exit, Error> {
-    let path = &arguments.record;
-    let path = if path.is_dir() { path.join(RECORD_FILE) } else { path.clone() };
+    let path = file_of(&arguments.record);
     let record = read(&path)?;
     match arguments.out.as_deref() {
         Some(out) if out == Path::new("-") => super::print(&html(&record)?),
@@ -47,7 +46,12 @@ pub(super) fn report(arguments: &ReportArgs) -> Result<Exit, Error> {
     }
 }
 
-fn read(path: &Path) -> Result<Record, Error> {
+/// A record's file, given it or the folder of its run.
+pub(super) fn file_of(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(RECORD_FILE) } else { path.to_owned() }
+}
+
+pub(super) fn read(path: &Path) -> Result<Record, Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     if !path.exists() && folder.join(manyhands_record::journal::FILE_NAME).exists() {
         let folder = folder.display();

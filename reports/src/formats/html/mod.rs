@@ -28,7 +28,7 @@ pub(crate) fn page(record: &Record) -> String {
         fill(&mut html);
         html
     };
-    let claim = view::claim(&groups);
+    let claim = view::headline(record, &groups);
     let page = Html::fill(
         PAGE,
         &[
