@@ -4,17 +4,20 @@
 //! holds the [`schema`] of `record.json` ([`mod@file`] reads and writes it), the [`journal`] that a
 //! record grows in, and the [`statistics`] that turn raw samples into statements: pure functions,
 //! each with its source. [`verdict::groups`] applies them to a whole record, [`sentence`] says
-//! the outcome in words and [`mod@format`] writes the numbers.
+//! the outcome in words, [`models`] what more workers bring, and [`mod@format`] writes the numbers.
 
+pub mod counters;
 pub mod file;
 #[cfg(test)]
 mod fixture;
 pub mod format;
 pub mod journal;
+pub mod models;
 pub mod schema;
 pub mod sentence;
 pub mod statistics;
 pub mod summary;
+pub mod trace;
 pub mod verdict;
 
 pub use file::RecordError;
