@@ -14,7 +14,7 @@ use std::fmt;
 
 use super::{Value, series_key};
 use crate::statistics::interval::CONFIDENCE;
-use crate::statistics::{Interval, student};
+use crate::statistics::{Interval, quantile::median, student};
 use crate::{Cell, CellSummary, Group, Memory, Mode};
 
 /// A line through two points always fits: it takes three numbers of workers.
@@ -116,6 +116,45 @@ fn mean(cell: &Cell, figure: fn(&Memory) -> Option<u64>) -> Option<f64> {
     let memories = cell.sound_launches(Mode::Memory).filter_map(|launch| launch.memory.as_ref());
     let figures: Vec<f64> = memories.filter_map(figure).map(|bytes| bytes as f64).collect();
     (!figures.is_empty()).then(|| figures.iter().sum::<f64>() / figures.len() as f64)
+}
+
+/// The memory of a cell's process tree, split: medians of its memory launches, in bytes. What was
+/// not measured is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Split {
+    /// The program, before it had any input.
+    pub program: Option<f64>,
+    /// What loading the input added.
+    pub input: Option<f64>,
+    /// What running added: workers with their copies.
+    pub added: Option<f64>,
+    /// The part of the peak in pages of one process alone.
+    pub private: Option<f64>,
+    /// The part of the peak in pages that several processes map.
+    pub shared: Option<f64>,
+    /// Kernel stacks: derived, and not part of the peak.
+    pub kernel_stacks: Option<f64>,
+}
+
+impl Split {
+    /// Everything absent for a cell without memory launches.
+    pub fn of(cell: &Cell) -> Self {
+        let of_memory = |figure: &dyn Fn(&Memory) -> Option<u64>| {
+            let launches = cell.sound_launches(Mode::Memory);
+            let figures: Vec<f64> = launches
+                .filter_map(|launch| Some(figure(launch.memory.as_ref()?)? as f64))
+                .collect();
+            median(&figures)
+        };
+        Self {
+            program: of_memory(&|memory| memory.empty),
+            input: of_memory(&|memory| Some(memory.before?.saturating_sub(memory.empty?))),
+            added: of_memory(&|memory| Some(memory.peak?.saturating_sub(memory.before?))),
+            private: of_memory(&|memory| memory.private),
+            shared: of_memory(&|memory| memory.shared),
+            kernel_stacks: of_memory(&|memory| memory.kernel_stacks),
+        }
+    }
 }
 
 /// The line through points of (workers, bytes).
@@ -244,6 +283,23 @@ mod tests {
         assert_eq!(slope(found.peak), 5_000_000.0);
         assert_eq!(slope(found.private), 4_000_000.0);
         assert_eq!(slope(found.kernel_stacks), 16_384.0);
+    }
+
+    #[test]
+    fn a_peak_is_split_by_origin_and_by_owner() {
+        let mut launch = memory(3_000, 10_000);
+        let figures = launch.memory.as_mut().unwrap();
+        (figures.empty, figures.private, figures.shared) = (Some(1_000), Some(8_000), Some(2_000));
+        let expected = Split {
+            program: Some(1_000.0),
+            input: Some(2_000.0),
+            added: Some(7_000.0),
+            private: Some(8_000.0),
+            shared: Some(2_000.0),
+            kernel_stacks: None,
+        };
+        assert_eq!(Split::of(&cell("threads", vec![launch])), expected);
+        assert_eq!(Split::of(&cell("threads", vec![])), Split::default());
     }
 
     #[test]

@@ -9,20 +9,36 @@ use crate::{Group, Record};
 /// them did not ask for a law.
 const ASKED: usize = 3;
 
-/// What a group's cells say beyond their times: a line for each series whose scaling, memory per
-/// worker or trace is known. Lines are plain text, to be escaped and wrapped.
+/// What a group's cells say beyond their times: a line for each series whose scaling or memory per
+/// worker is known, and where the time of the fastest traced cell went. Lines are plain text, to
+/// be escaped and wrapped.
 pub fn lines(group: &Group<'_>, record: &Record) -> Vec<String> {
-    let mut lines: Vec<String> = super::scaling(group, record)
-        .iter()
+    let found: Vec<Scaling<'_>> = super::scaling(group, record)
+        .into_iter()
         .filter(|scaling| scaling.used.len() + scaling.left_out.len() >= ASKED)
-        .map(scaling_line)
         .collect();
+    let mut lines = scaling_lines(&found);
     if !lines.is_empty() {
         lines.extend(ceiling_line(group, record));
     }
     lines.extend(per_worker::of_group(group).iter().filter_map(memory_line));
-    lines.extend(group.cells.iter().filter_map(|cell| trace_line(&cell.label, cell)));
+    lines.extend(trace_line(group));
     lines
+}
+
+/// A line for each series; one for all where all are refused for the same reason.
+fn scaling_lines(found: &[Scaling<'_>]) -> Vec<String> {
+    match common_refusal(found) {
+        Some(reason) if found.len() > 1 => vec![format!("No scaling law is fitted: {reason}.")],
+        _ => found.iter().map(scaling_line).collect(),
+    }
+}
+
+/// Why nobody has a law, where it is the same for all.
+pub fn common_refusal(found: &[Scaling<'_>]) -> Option<String> {
+    let reason = |scaling: &Scaling<'_>| scaling.best().err().map(|refusal| refusal.to_string());
+    let first = reason(found.first()?)?;
+    found.iter().all(|scaling| reason(scaling).as_ref() == Some(&first)).then_some(first)
 }
 
 /// `threads scales by Amdahl's law with a serial fraction of 10.2 % [9.98 %, 10.5 %]; ...`.
@@ -89,9 +105,13 @@ pub fn signed(size: f64) -> String {
     if size <= -0.5 { format!("-{}", bytes(-size)) } else { bytes(size.max(0.0)) }
 }
 
-/// Where the time of a traced cell went, the parts above 1 % only, and what its tasks took.
-fn trace_line(label: &str, cell: &crate::CellSummary<'_>) -> Option<String> {
-    let found = traced::of_cell(cell)?;
+/// Where the time of a traced cell went, the fastest's if it was traced: the parts from 1 % only,
+/// and what its tasks took.
+fn trace_line(group: &Group<'_>) -> Option<String> {
+    let winner = group.winner.map(|at| &group.cells[at]);
+    let mut cells = winner.into_iter().chain(&group.cells);
+    let (cell, found) = cells.find_map(|cell| Some((cell, traced::of_cell(cell)?)))?;
+    let label = &cell.label;
     let shares = &found.trace.shares;
     let wall = shares.wall_ns.max(1) as f64;
     let parts: Vec<String> = Part::ALL
