@@ -99,7 +99,7 @@ fn scaling_memory_and_traces_are_drawn_where_they_were_measured() {
         "start-up and dispatch",
         "Closed loop",
         "99.9 %",
-        "What threads",
+        "processes, 32 workers: its lanes were busy ",
         "4 of 24 traced cells are drawn",
         "megasteps-per-second",
         "migrations",

@@ -20,7 +20,7 @@ const MOST_PHASES: usize = 12;
 
 const LEFT: f64 = 118.0;
 const RIGHT: f64 = WIDTH - 66.0;
-const TOP: f64 = 14.0;
+const TOP: f64 = 18.0;
 const BOTTOM: f64 = 46.0;
 
 /// A lane: the process and the place within it.
@@ -46,7 +46,8 @@ pub(crate) fn draw(events: &[Event], wall_ns: u64, series: Series) -> Option<Fig
         let half = step / 2.0 - 2.0;
         let name = name(*lane, processes.len() > 1);
         let busy = busy(events) / wall;
-        let title = format!("{name}: {} tasks, busy {}", events.len(), percent(busy));
+        let plural = if events.len() == 1 { "" } else { "s" };
+        let title = format!("{name}: {} task{plural}, busy {}", events.len(), percent(busy));
         canvas.text(&name, (LEFT - 8.0, middle), TextKind::END.small().muted());
         canvas.mark(&title, || {
             if drawn <= MOST_MARKS {
@@ -124,7 +125,7 @@ fn scale(canvas: &Canvas, axis: &Axis, height: f64) {
         let middle = (LEFT + RIGHT) / 2.0;
         let text = "time since the sample's start";
         canvas.text(text, (middle, bottom + 30.0), TextKind::MIDDLE.small().muted());
-        canvas.text("busy", (RIGHT + 8.0, bottom + 12.0), TextKind::START.small().muted());
+        canvas.text("busy", (RIGHT + 8.0, TOP - 8.0), TextKind::START.small().muted());
     });
 }
 
@@ -190,15 +191,24 @@ fn shares(
 }
 
 fn description(lanes: &BTreeMap<Lane, Vec<Event>>, wall: f64) -> String {
-    let shares: Vec<f64> = lanes.values().map(|events| busy(events) / wall).collect();
-    let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = shares.iter().copied().fold(0.0, f64::max);
-    format!(
-        "{} lanes, busy between {} and {} of the time.",
-        lanes.len(),
-        percent(least),
-        percent(most)
-    )
+    let range = busy_range(lanes.values().map(|events| busy(events) / wall));
+    format!("{} lanes, busy {range} of the time.", lanes.len())
+}
+
+/// How busy the lanes were: `83 % to 97 %`; empty without events.
+pub(crate) fn range(events: &[Event], wall_ns: u64) -> String {
+    let wall =
+        wall_ns.max(events.iter().map(|event| event.end_ns).max().unwrap_or(0)).max(1) as f64;
+    busy_range(by_lane(events).values().map(|events| busy(events) / wall))
+}
+
+fn busy_range(shares: impl Iterator<Item = f64>) -> String {
+    let whole: Vec<i64> = shares.map(|share| (share * 100.0).round() as i64).collect();
+    match (whole.iter().min(), whole.iter().max()) {
+        (Some(low), Some(high)) if low < high => format!("{low} % to {high} %"),
+        (Some(low), _) => format!("{low} %"),
+        _ => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -221,7 +231,7 @@ mod tests {
         let svg = svg(&events, 1_000);
         assert_eq!(svg.matches("<rect").count(), 3);
         assert!(svg.contains("lane 0: 2 tasks, busy 100 %"), "{svg}");
-        assert!(svg.contains("lane 1: 1 tasks, busy 80 %"), "{svg}");
+        assert!(svg.contains("lane 1: 1 task, busy 80 %"), "{svg}");
         assert_eq!(left_out(&events, 3), "");
     }
 

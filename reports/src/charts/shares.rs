@@ -24,7 +24,7 @@ pub(crate) fn draw(rows: &[Row], shares: &[Shares]) -> Figure {
     for ((row, shares), y) in rows.iter().zip(shares).zip(&layout.middles) {
         bar(&canvas, &axis, row, shares, *y);
     }
-    legend(&canvas, layout.plot.0, layout.height + 8.0);
+    legend(&canvas, layout.height + 8.0);
     canvas.finish(description(rows, shares))
 }
 
@@ -99,13 +99,14 @@ fn number(part: Part) -> Option<TextKind> {
     }
 }
 
-fn legend(canvas: &Canvas, begin: f64, y: f64) {
-    let mut x = begin;
+fn legend(canvas: &Canvas, y: f64) {
+    let width = |part: Part| 19.0 + text_width(part.name(), SMALL) * 0.9 + 14.0;
+    let mut x = (WIDTH - Part::ALL.map(width).iter().sum::<f64>()) / 2.0;
     canvas.group("legend", || {
         for part in Part::ALL {
             fill(canvas, part, (x, y - 5.0), (x + 14.0, y + 5.0));
             canvas.text(part.name(), (x + 19.0, y), TextKind::START.small().muted());
-            x += 19.0 + text_width(part.name(), SMALL) * 0.9 + 14.0;
+            x += width(part);
         }
     });
 }

@@ -207,7 +207,7 @@ impl Plot {
             canvas.group("reference d1", || {
                 let x = self.x.at(most) + self.step.max(8.0);
                 canvas.line(&[(x, TOP), (x, self.y.begin())], Role::Muted, 1.0);
-                canvas.text("extrapolated", (x + 6.0, TOP + 4.0), TextKind::START.small().muted());
+                canvas.text("extrapolated", (x, TOP - 10.0), TextKind::START.small().muted());
             });
         }
         let top = self.y.ticks().last().copied().unwrap_or(1.0);

@@ -123,6 +123,26 @@ mod tests {
     }
 
     #[test]
+    fn work_that_waits_may_have_more_workers_than_cores() {
+        let planted = Planted { contention: 0.1, coherence: 0.0, rounds: 6, noise: 0.01 };
+        let mut record = planted.record(&[1, 2, 4, 8], &mut Noise::new(6));
+        record.header.machine.usable_cores = 2;
+        let left_out =
+            |record: &crate::Record| scaling(&groups(record)[0], record).remove(0).left_out;
+        assert_eq!(left_out(&record), [4, 8]);
+        record.header.workloads[0].kind = "io".to_owned();
+        assert!(left_out(&record).is_empty());
+        record.header.workloads[0].kind = "mixed".to_owned();
+        for (tenths, expected) in [(18, vec![4, 8]), (1, vec![])] {
+            for cell in &mut record.cells {
+                let samples = cell.launches.iter_mut().flat_map(|launch| &mut launch.samples);
+                samples.for_each(|sample| sample.user_ns = Some(sample.wall_ns * tenths / 10));
+            }
+            assert_eq!(left_out(&record), expected, "{tenths} tenths of a core busy");
+        }
+    }
+
+    #[test]
     fn too_few_rounds_are_refused() {
         let planted = Planted { contention: 0.1, coherence: 0.0, rounds: 5, noise: 0.01 };
         let record = planted.record(&[1, 2, 4, 8], &mut Noise::new(5));

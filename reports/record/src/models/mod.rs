@@ -293,18 +293,32 @@ impl Scaling<'_> {
 /// The series of a group that were measured with several numbers of workers, in the order of the
 /// plan. Failed cells, and cells without a time, are no points.
 pub fn scaling<'a>(group: &Group<'a>, record: &Record) -> Vec<Scaling<'a>> {
-    let cores = cores(group.text, record);
     series(group)
         .into_iter()
         .filter(|(_, cells)| cells.len() > 1)
-        .map(|(name, cells)| scaling_of(name, &cells, cores, group.floor))
+        .map(|(name, cells)| {
+            let cores = cores(group.text, &cells, record);
+            scaling_of(name, &cells, cores, group.floor)
+        })
         .collect()
 }
 
-/// Where more workers share the same cores: nowhere, for work that waits.
-pub(crate) fn cores(text: Option<&WorkloadText>, record: &Record) -> Option<u32> {
-    let waits = text.is_some_and(|text| matches!(text.kind.as_str(), "io" | "mixed"));
-    (!waits).then_some(record.header.machine.usable_cores.max(1))
+/// Beyond how many workers more of them share the same cores: nowhere, for work that waits.
+/// Work that computes and waits counts as waiting where its widest cell left half of the cores
+/// idle.
+fn cores(text: Option<&WorkloadText>, cells: &[&CellSummary<'_>], record: &Record) -> Option<u32> {
+    let cores = record.header.machine.usable_cores.max(1);
+    let idle = || {
+        let Some(widest) = cells.last() else { return false };
+        let busy = widest.cpu_ns.zip(widest.time).map(|(cpu, time)| cpu / time.ns);
+        busy.is_some_and(|busy| busy < 0.5 * f64::from(cores.min(widest.cell.id.workers)))
+    };
+    let waits = match text.map(|text| text.kind.as_str()) {
+        Some("io") => true,
+        Some("mixed") => idle(),
+        _ => false,
+    };
+    (!waits).then_some(cores)
 }
 
 /// What may differ between the series of one group.
@@ -374,11 +388,11 @@ fn points(cells: &[&CellSummary<'_>], beyond: Option<(usize, u32)>) -> Result<Po
         let (found, needed) = (cells.len(), MIN_COUNTS);
         return Err(Refusal::TooFewCounts { found, needed, beyond });
     }
-    let logs: Vec<BTreeMap<u32, f64>> = cells
-        .iter()
-        .filter_map(|cell| Times::of(cell.cell))
-        .map(|times| times.logs(times.cold).iter().copied().collect())
-        .collect();
+    let times: Vec<Times<'_>> = cells.iter().filter_map(|cell| Times::of(cell.cell)).collect();
+    // Like with like: where one cell has only cold samples, the others' cold ones are taken.
+    let cold = times.iter().any(|times| times.cold);
+    let logs: Vec<BTreeMap<u32, f64>> =
+        times.iter().map(|times| times.logs(cold).iter().copied().collect()).collect();
     let complete = logs[0].keys().filter_map(|round| {
         logs.iter().map(|log| log.get(round).map(|time| -time)).collect::<Option<Vec<f64>>>()
     });

@@ -11,14 +11,16 @@ use crate::escape::{Html, redact};
 use crate::units;
 use crate::view;
 
-/// A table that is no table of cells: its heads, the first for the names of its rows.
+/// A table that is no table of cells: its heads, the first for the names of its rows. All but
+/// names and words are numbers.
 fn begin(html: &mut Html, caption: &str, heads: &[&'static str]) {
     html.raw("<div class=\"scroll\" tabindex=\"0\" role=\"group\"")
         .attribute("aria-label", caption)
         .raw(">\n<table>\n");
     html.element("caption", "", caption).raw("<thead><tr>");
     for (n, head) in heads.iter().enumerate() {
-        html.raw("<th scope=\"col\"").raw(if n > 0 { " class=\"n\">" } else { ">" });
+        let number = n > 0 && !["law", "check"].contains(head);
+        html.raw("<th scope=\"col\"").raw(if number { " class=\"n\">" } else { ">" });
         html.text(head).raw("</th>");
     }
     html.raw("</tr></thead>\n<tbody>\n");
@@ -71,7 +73,7 @@ fn table(html: &mut Html, found: &[Scaling<'_>]) {
                     models::Law::Amdahl => "Amdahl",
                     models::Law::Usl => "universal",
                 };
-                number(html, Some(law.to_owned()));
+                html.element("td", "", law);
                 number(html, Some(percent(fit.contention.estimate)));
                 number(html, fit.contention.interval.map(percents));
                 number(html, fit.coherence.map(|value| digits(value.estimate)));

@@ -46,7 +46,7 @@ fn where_it_went(html: &mut Html, group: &Group<'_>, cells: &[Cell<'_>], id: &st
     let shares: Vec<Shares> = cells.iter().map(|cell| cell.traced.trace.shares).collect();
     let frame = Frame {
         id: format!("{id}-shares"),
-        title: title(cells),
+        title: title(group, cells),
         sub: "One traced sample of each cell · the mean over its lanes · the parts and the residual add up to its wall time".to_owned(),
         read: "A lane is a place for one task at a time: a worker. Computing is inside tasks on a core, waiting inside \
                tasks off it. What is left lies between tasks (start-up and dispatch), after a lane's last task while \
@@ -57,9 +57,10 @@ fn where_it_went(html: &mut Html, group: &Group<'_>, cells: &[Cell<'_>], id: &st
     frame.write(html, &figure, |html| shares_table(html, group, &rows, cells));
 }
 
-/// Where most of the time went, in the cell with the most lanes.
-fn title(cells: &[Cell<'_>]) -> String {
-    let Some(cell) = cells.iter().max_by_key(|cell| cell.traced.trace.shares.lanes) else {
+/// Where most of the time went, in the fastest cell if it was traced.
+fn title(group: &Group<'_>, cells: &[Cell<'_>]) -> String {
+    let winner = cells.iter().find(|cell| group.winner == Some(cell.at));
+    let Some(cell) = winner.or(cells.first()) else {
         return String::new();
     };
     let shares = &cell.traced.trace.shares;
@@ -197,7 +198,11 @@ fn timelines(html: &mut Html, group: &Group<'_>, cells: &[Cell<'_>], traces: &Tr
         }
         let frame = Frame {
             id: format!("{id}-lanes{n}"),
-            title: format!("What {} did when", cell.row.label()),
+            title: format!(
+                "{}: its lanes were busy {} of the time",
+                cell.row.label(),
+                lanes::range(events, trace.shares.wall_ns)
+            ),
             sub: format!("One traced sample of {} tasks", count(trace.tasks as f64)),
             read: "A row is a lane, a rectangle a task from its start to its end; neighbours differ in shade so that their \
                    border is seen. White is time without a task. An upright line is the start of a phase.",
