@@ -136,7 +136,11 @@ pub(crate) fn fits(group: &Group<'_>, record: &Record, looks: &Looks) -> Vec<Fit
             series: looks[scaling.executor],
             title,
             inside: curve(fit, baseline.ns, least, most),
-            beyond: curve(fit, baseline.ns, most, models::FARTHEST * most),
+            beyond: if fit.farthest > most {
+                curve(fit, baseline.ns, most, fit.farthest)
+            } else {
+                Vec::new()
+            },
         })
     });
     lines.collect()

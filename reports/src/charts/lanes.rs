@@ -1,6 +1,6 @@
 //! What each lane did when: a rectangle for each task, as many as a picture can show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use manyhands_record::format::{count, percent};
 use manyhands_record::trace::Event;
@@ -40,11 +40,11 @@ pub(crate) fn draw(events: &[Event], wall_ns: u64, series: Series) -> Option<Fig
     scale(&canvas, &axis, height);
     phases(&canvas, &axis, events, height);
     let drawn: usize = lanes.values().take(shown).map(Vec::len).sum();
-    let processes = lanes.keys().map(|lane| lane.0).collect::<std::collections::BTreeSet<_>>();
+    let processes: BTreeSet<u32> = lanes.keys().map(|lane| lane.0).collect();
     for (n, (lane, events)) in lanes.iter().take(shown).enumerate() {
         let middle = TOP + (n as f64 + 0.5) * step;
         let half = step / 2.0 - 2.0;
-        let name = name(*lane, processes.len() > 1);
+        let name = name(*lane, &processes);
         let busy = busy(events) / wall;
         let plural = if events.len() == 1 { "" } else { "s" };
         let title = format!("{name}: {} task{plural}, busy {}", events.len(), percent(busy));
@@ -98,8 +98,14 @@ fn by_lane(events: &[Event]) -> BTreeMap<Lane, Vec<Event>> {
     lanes
 }
 
-fn name((process, lane): Lane, several: bool) -> String {
-    if several { format!("process {process}, lane {lane}") } else { format!("lane {lane}") }
+/// The lane, and its process by its place among them where there are several: its number in the system
+/// would tell a reader nothing.
+fn name((process, lane): Lane, processes: &BTreeSet<u32>) -> String {
+    if processes.len() < 2 {
+        return format!("lane {lane}");
+    }
+    let place = processes.range(..process).count() + 1;
+    format!("process {place}, lane {lane}")
 }
 
 /// Nanoseconds in which a task ran; where tasks overlap, they count once.

@@ -219,7 +219,9 @@ impl Plot {
             let role = Role::Series(fit.series.color);
             canvas.mark(&fit.title, || {
                 canvas.line(&place(&fit.inside), role, 0.8);
-                canvas.group("d1", || canvas.line(&place(&fit.beyond), role, 1.8));
+                if !fit.beyond.is_empty() {
+                    canvas.group("d1", || canvas.line(&place(&fit.beyond), role, 1.8));
+                }
             });
         }
     }

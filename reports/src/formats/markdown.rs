@@ -28,7 +28,7 @@ pub(crate) fn document(record: &Record) -> String {
 /// Lines as a list, after an empty one; nothing for none.
 fn list(out: &mut String, lines: &[String]) {
     for (n, line) in lines.iter().enumerate() {
-        let _ = write!(out, "{}- {}\n", if n == 0 { "\n" } else { "" }, Escaped(&redact(line)));
+        let _ = writeln!(out, "{}- {}", if n == 0 { "\n" } else { "" }, Escaped(&redact(line)));
     }
 }
 

@@ -35,7 +35,8 @@ use fit::{Linear, Points, log_throughput, minimum};
 /// determine three parameters.
 pub const MIN_COUNTS: usize = 4;
 
-/// A prediction is given up to this many times the most workers that were measured.
+/// A prediction is given up to this many times the most workers that were measured, and never
+/// beyond the cores of work that computes.
 pub const FARTHEST: f64 = 2.0;
 
 /// A held-out point may be missed by chance (the interval says so), or by this share: a curve
@@ -220,6 +221,8 @@ pub struct Fit {
     pub rounds: usize,
     /// The most workers that were measured.
     pub most: u32,
+    /// The most workers that it says anything of.
+    pub farthest: f64,
     at: [f64; fit::PARAMETERS],
     linear: Linear,
 }
@@ -234,18 +237,17 @@ pub struct Prediction {
 }
 
 impl Fit {
-    /// The time of a sample with this many workers; absent below 1, and beyond [`FARTHEST`] times
-    /// the most that were measured.
+    /// The time of a sample with this many workers; absent below 1, beyond [`FARTHEST`] times
+    /// the most that were measured, and beyond the cores of work that computes.
     pub fn predict(&self, workers: f64) -> Option<Prediction> {
-        let most = f64::from(self.most);
-        if !(1.0..=FARTHEST * most).contains(&workers) {
+        if !(1.0..=self.farthest).contains(&workers) {
             return None;
         }
         let log = -log_throughput(&self.at, workers)?;
         let reach = self.linear.reach_at(workers, None);
         let interval = Interval { low: (log - reach).exp(), high: (log + reach).exp() };
         let ns = Value { estimate: log.exp(), interval: Some(interval) };
-        Some(Prediction { ns, extrapolated: workers > most })
+        Some(Prediction { ns, extrapolated: workers > f64::from(self.most) })
     }
 
     /// The number of workers with the highest throughput, where the law has one that is within
@@ -254,7 +256,7 @@ impl Fit {
         let coherence = self.coherence?;
         coherence.interval.filter(|i| i.low > 0.0)?;
         let peak = ((1.0 - self.contention.estimate).max(0.0) / coherence.estimate).sqrt();
-        (peak >= 1.0 && peak <= FARTHEST * f64::from(self.most)).then_some(peak)
+        (1.0..=self.farthest).contains(&peak).then_some(peak)
     }
 }
 
@@ -376,7 +378,11 @@ fn scaling_of<'a>(
         all.iter().partition(|&&workers| cores.is_none_or(|cores| workers <= cores));
     let beyond = cores.filter(|_| !left_out.is_empty()).map(|cores| (left_out.len(), cores));
     let points = points(&cells[..used.len()], beyond);
-    let fitted = |law: Law| fitted(law, points.as_ref().map_err(|refusal| *refusal)?, floor);
+    let fitted = |law: Law| {
+        let mut fit = fitted(law, points.as_ref().map_err(|refusal| *refusal)?, floor)?;
+        fit.farthest = fit.farthest.min(cores.map_or(f64::INFINITY, f64::from));
+        Ok(fit)
+    };
     let (amdahl, usl) = (fitted(Law::Amdahl), fitted(Law::Usl));
     let executor = &cells[0].cell.id.executor;
     Scaling { name, executor, used, left_out, amdahl, usl }
@@ -424,6 +430,7 @@ fn fitted(law: Law, points: &Points, floor: Option<f64>) -> Result<Fit, Refusal>
         counts: points.workers.len(),
         rounds: points.rounds.len(),
         most: last(points),
+        farthest: FARTHEST * f64::from(last(points)),
         at,
         linear,
     })

@@ -122,6 +122,17 @@ mod tests {
     }
 
     #[test]
+    fn predictions_end_at_the_cores_of_work_that_computes() {
+        let planted = Planted { contention: 0.1, coherence: 0.0, rounds: 6, noise: 0.01 };
+        let mut record = planted.record(&[1, 2, 4, 8, 16], &mut Noise::new(16));
+        record.header.machine.usable_cores = 20;
+        let groups = groups(&record);
+        let found = scaling(&groups[0], &record).remove(0);
+        let fit = found.best().unwrap();
+        assert!(fit.predict(20.0).is_some() && fit.predict(20.1).is_none());
+    }
+
+    #[test]
     fn held_out_points_lie_in_their_intervals() {
         let planted = Planted { contention: 0.05, coherence: 0.001, rounds: 8, noise: 0.02 };
         let mut random = Noise::new(15);

@@ -14,6 +14,12 @@ use crate::{units, view};
 /// A column: its heading and whether it holds numbers.
 type Column<'a> = (&'a str, bool);
 
+/// A figure of something, absent where it is not known.
+type Figure<T> = fn(&T) -> Option<f64>;
+
+/// How a figure is written.
+type Written = fn(f64) -> String;
+
 /// The columns that say which cell a row is.
 const WHICH: [Column<'static>; 2] = [("executor", false), ("workers", true)];
 
@@ -112,7 +118,7 @@ pub(super) fn percents(interval: Interval) -> String {
 pub(super) fn memories(html: &mut Html, group: &Group<'_>, rows: &[Row], cells: &[usize]) {
     let splits: Vec<Split> = cells.iter().map(|at| Split::of(group.cells[*at].cell)).collect();
     // A column that nobody fills is left out.
-    let all: [(Column<'_>, fn(&Split) -> Option<f64>); 6] = [
+    let all: [(Column<'_>, Figure<Split>); 6] = [
         (("program", true), |split| split.program),
         (("input", true), |split| split.input),
         (("added by running", true), |split| split.added),
@@ -170,8 +176,7 @@ pub(super) fn processor(
 ) {
     let found: Vec<Processor> =
         cells.iter().map(|at| Processor::of(group.cells[*at].cell)).collect();
-    type Figure = fn(&Processor) -> Option<f64>;
-    let all: [(Column<'_>, Figure, fn(f64) -> String); 9] = [
+    let all: [(Column<'_>, Figure<Processor>, Written); 9] = [
         (("user", true), |p| p.user_ns, duration),
         (("kernel", true), |p| p.system_ns, duration),
         (("switches, own", true), |p| p.voluntary, count),

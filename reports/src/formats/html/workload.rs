@@ -5,6 +5,7 @@ use manyhands_record::{Group, Record, WorkloadText, sentence};
 use super::frame::Frame;
 use super::{scaling, tables, traced};
 use crate::Traces;
+use crate::charts::speedup::FitLine;
 use crate::charts::{Row, memory, speedup, time};
 use crate::escape::{Html, redact};
 use crate::view::{self, Looks};
@@ -152,17 +153,25 @@ fn speedups(
         id: format!("{id}-speedup"),
         title: view::speedup_title(group),
         sub: sub(group, "Sequential time divided by the executor's, paired by round", true, true),
-        read: if fits.is_empty() {
-            "Higher is faster; 2x is half the time. A line that follows the dashed one gets all that \
-             its workers could give; a line that bends away pays for handing out work, for sharing, or for a limit that all run into."
-        } else {
-            "Higher is faster; 2x is half the time. A line that bends away from the ideal one pays for handing \
-             out work, for sharing, or for a limit that all run into. The thin lines are fitted laws; dashed, beyond \
-             the last point, they are an extrapolation: what would be if nothing else came in the way."
-        },
+        read: speedup_read(&fits),
         doubt: view::speedup_doubt(record, group, &ideal),
     };
     frame.write(html, &figure, |html| tables::speedups(html, group, rows, cells));
+}
+
+/// How to read the chart of speed-ups, as far as laws are drawn in it.
+fn speedup_read(fits: &[FitLine]) -> &'static str {
+    if fits.is_empty() {
+        "Higher is faster; 2x is half the time. A line that follows the dashed one gets all that \
+         its workers could give; a line that bends away pays for handing out work, for sharing, or for a limit that all run into."
+    } else if fits.iter().all(|fit| fit.beyond.is_empty()) {
+        "Higher is faster; 2x is half the time. A line that bends away from the ideal one pays for handing \
+         out work, for sharing, or for a limit that all run into. The thin lines are fitted laws."
+    } else {
+        "Higher is faster; 2x is half the time. A line that bends away from the ideal one pays for handing \
+         out work, for sharing, or for a limit that all run into. The thin lines are fitted laws; dashed, beyond \
+         the last point, they are an extrapolation: what would be if nothing else came in the way."
+    }
 }
 
 fn memories(html: &mut Html, group: &Group<'_>, rows: &[Row], (cells, id): (&[usize], &str)) {
