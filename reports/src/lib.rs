@@ -1,6 +1,7 @@
 //! From a record to what people see.
 //!
-//! Everything here is made from a [`Record`] alone. What can be said of the numbers was decided in
+//! Everything here is made from a [`Record`] alone, and, where they are at hand, from the events of
+//! its traced launches. What can be said of the numbers was decided in
 //! `manyhands_record`: this crate draws and writes, and computes no statistics.
 //!
 //! - [`html`]: one self-contained page, for a browser without network or script;
@@ -14,11 +15,16 @@ mod formats;
 mod units;
 mod view;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use manyhands_record::Record;
+use manyhands_record::trace::Event;
 
 pub use formats::terminal::Style;
+
+/// The events of traced launches, by the launch's [`sequence`](manyhands_record::Launch::sequence).
+pub type Traces = BTreeMap<u32, Vec<Event>>;
 
 /// A page that is larger makes browsers slow, and mail servers refuse it.
 const LIMIT: usize = 8 * 1024 * 1024;
@@ -28,7 +34,16 @@ const LIMIT: usize = 8 * 1024 * 1024;
 /// # Errors
 /// When the page is larger than 8 MiB; [`html_of_any_size`] makes it all the same.
 pub fn html(record: &Record) -> Result<String, ReportError> {
-    let page = html_of_any_size(record);
+    html_with_traces(record, &Traces::new())
+}
+
+/// As [`html`], with a timeline of lanes for the launches whose events are given. The others are
+/// shown without: what a trace comes to is in the record.
+///
+/// # Errors
+/// As [`html`].
+pub fn html_with_traces(record: &Record, traces: &Traces) -> Result<String, ReportError> {
+    let page = formats::html::page(record, traces);
     if page.len() > LIMIT {
         return Err(ReportError::TooLarge { bytes: page.len(), limit: LIMIT });
     }
@@ -37,7 +52,7 @@ pub fn html(record: &Record) -> Result<String, ReportError> {
 
 /// As [`html`], for those who know what they ask for.
 pub fn html_of_any_size(record: &Record) -> String {
-    formats::html::page(record)
+    formats::html::page(record, &Traces::new())
 }
 
 /// The table that is printed after a run, at most 100 columns wide.

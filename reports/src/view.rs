@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 
 use manyhands_record::format::{bytes, duration, percent, ratio, ratio_within};
+use manyhands_record::models::ceiling::{self, Limit};
+use manyhands_record::models::per_worker::Split;
+use manyhands_record::models::{self, Fit};
 use manyhands_record::{
     CellId, CellSummary, Chunk, Failure, FailureKind, Group, Mode, Ratio, Record, Verdict, aa,
     sentence,
 };
 
-use crate::charts::speedup::Ideal;
+use crate::charts::speedup::{FitLine, Ideal};
 use crate::charts::theme::{self, Series};
 use crate::charts::{Estimate, Gap, Peak, Row};
 use crate::escape::redact;
@@ -91,7 +94,10 @@ fn memory(cell: &CellSummary<'_>) -> Result<Peak, Gap> {
     }
     let absent = |launch: &manyhands_record::Launch| launch.memory.as_ref()?.absent.clone();
     match cell.memory_peak {
-        Some(peak) => Ok(Peak { peak, before: cell.memory_before }),
+        Some(peak) => {
+            let Split { program, private, .. } = Split::of(cell.cell);
+            Ok(Peak { peak, before: cell.memory_before, program, private })
+        }
         None => Err(Gap {
             kind: "not measured".to_owned(),
             reason: cell
@@ -115,14 +121,48 @@ pub(crate) fn gap(failure: &Failure) -> Gap {
 /// What the speed-ups of a group are compared with.
 pub(crate) fn ideal(group: &Group<'_>, record: &Record) -> Ideal {
     let computes = group.text.is_some_and(|text| text.kind == "cpu");
-    let bound = group.cells.iter().find_map(|cell| cell.cell.bound.as_ref());
-    let baseline = group.baseline.and_then(|at| group.cells[at].time);
-    let ceiling = bound.zip(baseline).filter(|(bound, _)| bound.floor_ns > 0);
+    // Where the cores are the limit, the ideal line is flat already.
+    let ceiling = ceiling::of_group(group, record)
+        .filter(|ceiling| !matches!(ceiling.limit, Limit::Cores { .. } | Limit::Quota { .. }));
     Ideal {
         cores: computes.then_some(record.header.machine.usable_cores.max(1)),
-        ceiling: ceiling
-            .map(|(bound, time)| (time.ns / bound.floor_ns as f64, redact(&bound.reason))),
+        ceiling: ceiling.map(|ceiling| (ceiling.speedup, redact(&ceiling.limit.to_string()))),
     }
+}
+
+/// The laws that were fitted to a group's executors, as lines for the chart of speed-ups; none
+/// where there is no baseline.
+pub(crate) fn fits(group: &Group<'_>, record: &Record, looks: &Looks) -> Vec<FitLine> {
+    let Some(baseline) = group.baseline.and_then(|at| group.cells[at].time) else {
+        return Vec::new();
+    };
+    let all = models::scaling(group, record);
+    let lines = all.iter().filter_map(|scaling| {
+        let fit = scaling.best().ok()?;
+        let (least, most) = (f64::from(*scaling.used.first()?), f64::from(fit.most));
+        let title = format!("{}, fitted: {}", scaling.name, fit.law);
+        Some(FitLine {
+            series: looks[scaling.executor],
+            title,
+            inside: curve(fit, baseline.ns, least, most),
+            beyond: if fit.farthest > most {
+                curve(fit, baseline.ns, most, fit.farthest)
+            } else {
+                Vec::new()
+            },
+        })
+    });
+    lines.collect()
+}
+
+/// Points of a fitted law as speed-ups, evenly spaced on a logarithmic axis.
+fn curve(fit: &Fit, baseline_ns: f64, from: f64, to: f64) -> Vec<(f64, f64)> {
+    const POINTS: u32 = 24;
+    (0..=POINTS)
+        .map(|n| from * (to / from).powf(f64::from(n) / f64::from(POINTS)))
+        .map(|workers| workers.min(to))
+        .filter_map(|workers| Some((workers, baseline_ns / fit.predict(workers)?.ns.estimate)))
+        .collect()
 }
 
 /// A cell's name in a sentence: `rayon with 2 workers`.

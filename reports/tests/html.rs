@@ -3,11 +3,15 @@
 mod sample;
 
 use manyhands_record::{Mode, Record};
-use manyhands_reports::html;
+use manyhands_reports::{Traces, html, html_with_traces};
 
 /// Writes the page where a person can look at it, and parses it as strictly as XML allows.
 fn page(record: &Record, name: &str) -> String {
-    let page = html(record).expect("the page is not too large");
+    page_with(record, &Traces::new(), name)
+}
+
+fn page_with(record: &Record, traces: &Traces, name: &str) -> String {
+    let page = html_with_traces(record, traces).expect("the page is not too large");
     let path = format!("{}/{name}.html", env!("CARGO_TARGET_TMPDIR"));
     std::fs::write(&path, &page).expect("the test's directory is writable");
     check(&page, &path);
@@ -80,6 +84,43 @@ fn the_policy_comes_first_and_knows_the_style_sheet() {
 #[test]
 fn many_workers_make_a_page() {
     page(&sample::large_machine(), "large");
+}
+
+#[test]
+fn scaling_memory_and_traces_are_drawn_where_they_were_measured() {
+    let (record, traces) = sample::scaled();
+    let page = page_with(&record, &traces, "scaled");
+    for shown in [
+        "Scaling laws",
+        "extrapolated",
+        "none: nothing changes with the workers but by noise",
+        "universal",
+        "Memory by the worker",
+        "start-up and dispatch",
+        "Closed loop",
+        "99.9 %",
+        "processes, 32 workers: its lanes were busy ",
+        "4 of 24 traced cells are drawn",
+        "megasteps-per-second",
+        "migrations",
+        "Hardware counters are absent: the kernel forbids them.",
+    ] {
+        assert!(page.contains(shown), "{shown}");
+    }
+    // Time, speed-up, memory, shares, and four timelines.
+    assert_eq!(page.matches("role=\"img\"").count(), 8);
+    let longest = page.split("<svg").skip(1).map(|svg| svg.find("</svg>").unwrap_or(0)).max();
+    assert!(longest.is_some_and(|length| length <= 80_000), "{longest:?}");
+    // Without the events the timelines are left out, and nothing else.
+    assert_eq!(html(&record).expect("small").matches("role=\"img\"").count(), 4);
+}
+
+#[test]
+fn work_that_grows_with_the_workers_has_a_section_of_its_own() {
+    let page = page(&sample::weak(), "weak");
+    for shown in ["work that grows with the workers", "scaled speed-up", "threads keeps 8"] {
+        assert!(page.contains(shown), "{shown}");
+    }
 }
 
 #[test]

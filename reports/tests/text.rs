@@ -79,7 +79,15 @@ fn equal_cells_under_two_labels_say_what_the_machine_can_tell() {
 
 #[test]
 fn nothing_is_wider_than_100_columns() {
-    for record in [sample::default_run(), sample::large_machine(), sample::hostile(), small()] {
+    let records = [
+        sample::default_run(),
+        sample::large_machine(),
+        sample::hostile(),
+        sample::scaled().0,
+        sample::weak(),
+        small(),
+    ];
+    for record in records {
         for line in terminal(&record, Style::default()).lines() {
             assert!(line.width() <= 100, "{} columns: {line}", line.width());
             assert!(!line.contains('\u{1b}'), "{line}");
@@ -97,6 +105,38 @@ fn colour_changes_nothing_but_colour() {
         }
         assert_eq!(stripped, terminal(&record, plain));
     }
+}
+
+/// Wrapped lines as one.
+fn unwrapped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn scaling_and_memory_are_told_below_the_table() {
+    let (record, _) = sample::scaled();
+    for shown in [unwrapped(&terminal(&record, Style::default())), unwrapped(&markdown(&record))] {
+        for said in [
+            "threads scales by Amdahl's law with a serial fraction of ",
+            "rayon scales by the universal scalability law with a contention of ",
+            "async:current-thread has no scaling law: nothing changes with the workers but by noise.",
+            "At most 64.0x: 64 cores.",
+            "of memory for each worker ",
+            "75 % computing",
+        ] {
+            // Markdown escapes brackets only.
+            assert!(shown.contains(said), "{said}: {shown}");
+        }
+    }
+    let shown = unwrapped(&terminal(&sample::weak(), Style::default()));
+    assert!(shown.contains("16 workers do 16 times the work (limit=64000000)"), "{shown}");
+}
+
+#[test]
+fn a_default_run_says_nothing_of_scaling_laws() {
+    let record = sample::default_run();
+    assert!(!terminal(&record, Style::default()).contains("law"));
+    assert!(!markdown(&record).contains("law"));
 }
 
 #[test]

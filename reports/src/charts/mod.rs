@@ -4,11 +4,14 @@
 //! rows was decided in `manyhands_record`.
 
 mod axis;
+pub(crate) mod lanes;
 pub(crate) mod memory;
 mod rows;
+pub(crate) mod shares;
 pub(crate) mod speedup;
 pub(crate) mod theme;
 pub(crate) mod time;
+pub(crate) mod weak;
 
 use manyhands_record::Interval;
 use plotters::coord::Shift;
@@ -86,6 +89,10 @@ pub(crate) struct Peak {
     pub(crate) peak: f64,
     /// Before the executor was started, with the input loaded.
     pub(crate) before: Option<f64>,
+    /// Before the input was loaded.
+    pub(crate) program: Option<f64>,
+    /// The part of the peak that one process has for itself.
+    pub(crate) private: Option<f64>,
 }
 
 /// A chart as it goes into a page.
@@ -182,6 +189,11 @@ impl Canvas {
         self.draw(&Rectangle::new([units(from), units(to)], style));
     }
 
+    /// An outline.
+    pub(crate) fn frame(&self, from: (f64, f64), to: (f64, f64), role: Role) {
+        self.draw(&Rectangle::new([units(from), units(to)], stroke(role, 1.0)));
+    }
+
     /// A frame with diagonal lines: there is no value here.
     pub(crate) fn hatched(&self, from: (f64, f64), to: (f64, f64), role: Role) {
         let (width, height) = (to.0 - from.0, to.1 - from.1);
@@ -193,8 +205,7 @@ impl Canvas {
             self.line(&[(left, to.1 - (left - x)), (right, to.1 - (right - x))], role, 1.0);
             x += 6.0;
         }
-        let frame = Rectangle::new([units(from), units(to)], stroke(role, 1.0));
-        self.draw(&frame);
+        self.frame(from, to, role);
     }
 
     /// An interval with its caps, on a halo so that it shows on a bar of any colour.
@@ -267,6 +278,10 @@ impl TextKind {
 
     pub(crate) const fn bold(self) -> Self {
         Self { bold: true, ..self }
+    }
+
+    pub(crate) const fn on_color(self) -> Self {
+        Self { role: Role::Paper, ..self }
     }
 }
 

@@ -15,6 +15,18 @@ pub(crate) struct Ideal {
     pub(crate) ceiling: Option<(f64, String)>,
 }
 
+/// A law fitted to an executor's points, as speed-ups against workers.
+pub(crate) struct FitLine {
+    /// How the executor looks.
+    pub(crate) series: Series,
+    /// What a pointer and a screen reader find.
+    pub(crate) title: String,
+    /// As far as points were measured.
+    pub(crate) inside: Vec<(f64, f64)>,
+    /// Beyond them.
+    pub(crate) beyond: Vec<(f64, f64)>,
+}
+
 impl Ideal {
     fn at(&self, workers: f64) -> f64 {
         self.cores.map_or(workers, |cores| workers.min(f64::from(cores)))
@@ -37,14 +49,15 @@ struct Line<'a> {
 }
 
 /// Speed-up against workers; `None` where nothing has a speed-up.
-pub(crate) fn draw(rows: &[Row], ideal: &Ideal) -> Option<Figure> {
+pub(crate) fn draw(rows: &[Row], ideal: &Ideal, fits: &[FitLine]) -> Option<Figure> {
     let lines = lines(rows);
-    let plot = Plot::of(&lines, ideal)?;
+    let plot = Plot::of(&lines, ideal, fits)?;
     let canvas = Canvas::new(WIDTH, plot.height);
     plot.scale(&canvas);
     plot.reference(&canvas, ideal);
     // Before the lines, so that what leads to a label covers no mark.
     plot.labels(&canvas, &lines, ideal);
+    plot.fits(&canvas, fits);
     for (n, line) in lines.iter().enumerate() {
         plot.line(&canvas, line, plot.dodge(n, lines.len()));
     }
@@ -73,6 +86,8 @@ struct Plot {
     height: f64,
     /// The worker counts that were measured.
     counts: Vec<u32>,
+    /// The most workers that anything is drawn for: more than were measured where a law is drawn.
+    reach: f64,
     /// Where the names of the lines begin.
     labels_at: f64,
     /// How far the points of neighbouring lines stand from each other.
@@ -80,12 +95,14 @@ struct Plot {
 }
 
 impl Plot {
-    fn of(lines: &[Line<'_>], ideal: &Ideal) -> Option<Self> {
+    fn of(lines: &[Line<'_>], ideal: &Ideal, fits: &[FitLine]) -> Option<Self> {
         let mut counts: Vec<u32> =
             lines.iter().flat_map(|l| l.points.iter().map(|(row, _)| row.workers)).collect();
         counts.sort_unstable();
         counts.dedup();
         let most = f64::from(*counts.last()?);
+        let beyond = fits.iter().flat_map(|fit| &fit.beyond);
+        let reach = beyond.map(|(workers, _)| *workers).fold(most, f64::max);
         let height = (lines.len() as f64 * LABEL + TOP + BOTTOM + 10.0).max(400.0);
         let widest = lines.iter().map(|l| text_width(l.name, TEXT)).fold(0.0, f64::max);
         // Behind the name stands the value.
@@ -95,14 +112,14 @@ impl Plot {
         // Room before the first and behind the last count, for points that step aside.
         let margin = step * lines.len() as f64 / 2.0 + 10.0;
         let inside = (LEFT + margin, right - margin);
-        let x = if most > 8.0 {
-            Axis::log(f64::from(counts[0]), most, inside, 2)
+        let x = if reach > 8.0 {
+            Axis::log(f64::from(counts[0]), reach, inside, 2)
         } else {
             let ticks = counts.iter().map(|n| f64::from(*n)).collect();
-            Axis::between(f64::from(counts[0]), most, inside, ticks)
+            Axis::between(f64::from(counts[0]), reach, inside, ticks)
         };
         let y = Axis::from_zero(top(lines, ideal, most), (height - BOTTOM, TOP), 6);
-        Some(Self { x, y, height, counts, labels_at, step })
+        Some(Self { x, y, height, counts, reach, labels_at, step })
     }
 
     /// A step aside for the nth of the lines, so that their intervals do not cover each other.
@@ -131,11 +148,13 @@ impl Plot {
             let base = self.y.begin();
             canvas.line(&[(LEFT, base), (self.right(), base)], Role::Axis, 1.0);
             let mut last = f64::NEG_INFINITY;
-            for count in &self.counts {
-                let x = self.x.at(f64::from(*count));
+            let most = self.counts.last().map_or(0.0, |count| f64::from(*count));
+            let beyond = (self.reach > most).then_some(self.reach);
+            for count in self.counts.iter().map(|count| f64::from(*count)).chain(beyond) {
+                let x = self.x.at(count);
                 canvas.line(&[(x, base), (x, base + 4.0)], Role::Axis, 1.0);
                 if x - last > 26.0 {
-                    canvas.text(&count.to_string(), (x, base + 14.0), muted);
+                    canvas.text(&units::plain(count), (x, base + 14.0), muted);
                     last = x;
                 }
             }
@@ -158,7 +177,7 @@ impl Plot {
 
     /// From one worker to the most, as far as it stays in the plot.
     fn ideal_line(&self, ideal: &Ideal) -> Vec<(f64, f64)> {
-        let (first, last) = (1.0, self.counts.last().map_or(1.0, |n| f64::from(*n)));
+        let (first, last) = (1.0, self.reach);
         let ceiling = self.y.ticks().last().copied().unwrap_or(1.0);
         (0..=120)
             .map(|n| first + (last - first) * f64::from(n) / 120.0)
@@ -179,6 +198,32 @@ impl Plot {
             let text = shortened(&text, self.right() - LEFT - 12.0, SMALL);
             canvas.text(&text, (LEFT + 6.0, y - 9.0), TextKind::START.small());
         });
+    }
+
+    /// The fitted laws: thin as far as there are points, dashed beyond.
+    fn fits(&self, canvas: &Canvas, fits: &[FitLine]) {
+        let most = self.counts.last().map_or(1.0, |count| f64::from(*count));
+        if self.reach > most {
+            canvas.group("reference d1", || {
+                let x = self.x.at(most) + self.step.max(8.0);
+                canvas.line(&[(x, TOP), (x, self.y.begin())], Role::Muted, 1.0);
+                canvas.text("extrapolated", (x, TOP - 10.0), TextKind::START.small().muted());
+            });
+        }
+        let top = self.y.ticks().last().copied().unwrap_or(1.0);
+        let place = |points: &[(f64, f64)]| -> Vec<(f64, f64)> {
+            let inside = points.iter().take_while(|(_, speedup)| *speedup <= top);
+            inside.map(|(workers, speedup)| (self.x.at(*workers), self.y.at(*speedup))).collect()
+        };
+        for fit in fits {
+            let role = Role::Series(fit.series.color);
+            canvas.mark(&fit.title, || {
+                canvas.line(&place(&fit.inside), role, 0.8);
+                if !fit.beyond.is_empty() {
+                    canvas.group("d1", || canvas.line(&place(&fit.beyond), role, 1.8));
+                }
+            });
+        }
     }
 
     fn line(&self, canvas: &Canvas, line: &Line<'_>, aside: f64) {
@@ -294,7 +339,7 @@ fn top(lines: &[Line<'_>], ideal: &Ideal, most: f64) -> f64 {
 }
 
 /// Places at least `apart` from each other, in order, near where they would like to be.
-fn spread(wanted: &[f64], apart: f64, (top, bottom): (f64, f64)) -> Vec<f64> {
+pub(super) fn spread(wanted: &[f64], apart: f64, (top, bottom): (f64, f64)) -> Vec<f64> {
     let mut places: Vec<f64> = wanted.iter().map(|y| y.clamp(top, bottom)).collect();
     for n in 1..places.len() {
         places[n] = places[n].max(places[n - 1] + apart);

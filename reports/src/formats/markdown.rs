@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write};
 
 use manyhands_record::format::{ABSENT, bytes, duration, duration_within};
+use manyhands_record::models::say;
 use manyhands_record::{Group, Record, groups, sentence};
 
 use crate::charts::Row;
@@ -21,8 +22,9 @@ pub(crate) fn document(record: &Record) -> String {
         Escaped(&view::setting(record))
     );
     for group in &groups {
-        section(&mut out, group, &looks);
+        section(&mut out, record, group, &looks);
     }
+    list(&mut out, &say::weak_lines(record));
     for line in view::closing(record, &groups) {
         // Writing to a string cannot fail.
         let _ = write!(out, "\n{}\n", Escaped(&line));
@@ -30,7 +32,14 @@ pub(crate) fn document(record: &Record) -> String {
     out
 }
 
-fn section(out: &mut String, group: &Group<'_>, looks: &Looks) {
+/// Lines as a list, after an empty one; nothing for none.
+fn list(out: &mut String, lines: &[String]) {
+    for (n, line) in lines.iter().enumerate() {
+        let _ = writeln!(out, "{}- {}", if n == 0 { "\n" } else { "" }, Escaped(&redact(line)));
+    }
+}
+
+fn section(out: &mut String, record: &Record, group: &Group<'_>, looks: &Looks) {
     // Writing to a string cannot fail.
     let _ = write!(out, "\n### {}\n\n", Escaped(&group.label));
     if let Some(sentence) = sentence::sentence(group) {
@@ -40,6 +49,7 @@ fn section(out: &mut String, group: &Group<'_>, looks: &Looks) {
     for (row, at) in view::rows(group, looks) {
         line(out, group, &row, at);
     }
+    list(out, &say::lines(group, record));
 }
 
 fn line(out: &mut String, group: &Group<'_>, row: &Row, at: usize) {

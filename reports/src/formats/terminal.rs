@@ -1,6 +1,7 @@
 //! The table on the terminal: a block for each workload, then what it comes to.
 
 use manyhands_record::format::{ABSENT, bytes, duration, duration_within};
+use manyhands_record::models::say;
 use manyhands_record::{Group, Record, groups, sentence};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -35,9 +36,14 @@ const YELLOW: &str = "33";
 /// All groups of a record.
 pub(crate) fn table(record: &Record, style: Style) -> String {
     let (groups, looks) = (groups(record), view::looks(record));
-    let blocks: Vec<String> = groups.iter().map(|group| block(group, &looks, style)).collect();
+    let mut blocks: Vec<String> =
+        groups.iter().map(|group| block(record, group, &looks, style)).collect();
     if blocks.is_empty() {
         return "Nothing was measured.\n".to_owned();
+    }
+    let weak = say::weak_lines(record);
+    if !weak.is_empty() {
+        blocks.push(weak.iter().map(|line| paragraph(line)).collect());
     }
     let mut out = blocks.join("\n");
     let closing = view::closing(record, &groups).join(" ");
@@ -51,7 +57,12 @@ pub(crate) fn table(record: &Record, style: Style) -> String {
     out
 }
 
-fn block(group: &Group<'_>, looks: &Looks, style: Style) -> String {
+/// Somebody's text, wrapped, with a line end.
+fn paragraph(text: &str) -> String {
+    wrapped(&clean(&redact(text)), WIDTH).join("\n") + "\n"
+}
+
+fn block(record: &Record, group: &Group<'_>, looks: &Looks, style: Style) -> String {
     let rows = view::rows(group, looks);
     let cells: Vec<Line> = rows.iter().map(|(row, at)| Line::of(group, row, *at)).collect();
     let widths = widths(&cells);
@@ -67,10 +78,10 @@ fn block(group: &Group<'_>, looks: &Looks, style: Style) -> String {
         out.push('\n');
     }
     if let Some(sentence) = sentence::sentence(group) {
-        for line in wrapped(&clean(&redact(&sentence)), WIDTH) {
-            out += &line;
-            out.push('\n');
-        }
+        out += &paragraph(&sentence);
+    }
+    for line in say::lines(group, record) {
+        out += &paragraph(&line);
     }
     out
 }

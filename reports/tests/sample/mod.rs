@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use manyhands_record::schema::SCHEMA;
+use manyhands_record::trace::Event;
 use manyhands_record::{
-    Bound, Card, Cell, CellId, Chunk, Doubt, ExecutorText, Failure, FailureKind, Header, Launch,
-    Machine, Memory, Mode, Record, Sample, Severity, Status, WorkloadText,
+    Bound, Card, Cell, CellId, Chunk, Doubt, ExecutorText, Failure, FailureKind, Header, Histogram,
+    Launch, Machine, Memory, Mode, Record, Sample, Severity, Shares, Status, Trace, WorkloadText,
 };
 
 pub(crate) const EXECUTORS: [(&str, &str, &str); 8] = [
@@ -323,6 +324,128 @@ pub(crate) fn large_machine() -> Record {
             let power = if name.contains("current") { 0.0 } else { 1.0 - 0.03 * n as f64 };
             let wall = 400e6 / f64::from(workers).powf(power);
             cells.push(measured(id("primes", name, workers), wall, 8, 3, 0.03, &mut noise));
+        }
+    }
+    Record { header, status: Status::Complete, references: vec![], cells }
+}
+
+/// One workload on a machine with 64 cores, of executors whose laws are known, each traced, with
+/// the memory split and everything counted; and the traces' events.
+pub(crate) fn scaled() -> (Record, BTreeMap<u32, Vec<Event>>) {
+    let mut header = header();
+    header.machine.usable_cores = 64;
+    header.machine.quota = None;
+    header.machine.no_counters = Some("the kernel forbids them".to_owned());
+    header.doubts.clear();
+    header.workloads.truncate(1);
+    let mut noise = Noise::new(9);
+    let mut cells = vec![measured(id("primes", "sequential", 1), 400e6, 8, 3, 0.02, &mut noise)];
+    // Serial fraction, coherence, bytes per worker, of them private.
+    let laws = [
+        ("threads", 0.1, 0.0, 80e3, 70e3),
+        ("rayon", 0.03, 0.002, 90e3, 80e3),
+        ("processes", 0.02, 0.0, 9e6, 6e6),
+        ("async:current-thread", 1.0, 0.0, 1e3, 1e3),
+    ];
+    let mut traces = BTreeMap::new();
+    for (executor, contention, coherence, bytes, private) in laws {
+        for workers in [1_u32, 2, 4, 8, 16, 32] {
+            let n = f64::from(workers);
+            let law = n / (1.0 + contention * (n - 1.0) + coherence * n * (n - 1.0));
+            let id = id("primes", executor, workers);
+            let mut cell = measured(id, 404e6 / law, 8, 3, 0.02, &mut noise);
+            for launch in &mut cell.launches {
+                if let Some(memory) = &mut launch.memory {
+                    let peak = 9e6 + n * bytes * (1.0 + 0.01 * noise.next());
+                    let own = 5e6 + n * private;
+                    memory.empty = Some(2_000_000);
+                    (memory.peak, memory.private) = (Some(peak as u64), Some(own as u64));
+                    memory.shared = Some((peak - own) as u64);
+                }
+                for sample in &mut launch.samples {
+                    sample.migrations = Some(u64::from(workers));
+                    sample.counters.insert("megasteps-per-second".to_owned(), 812.5 * law);
+                }
+            }
+            let sequence = 1_000 + cells.len() as u32;
+            let (trace, events) = traced(420e6 / law, workers, &mut noise);
+            let samples = launch(&cell.id, 0, &[(420e6 / law) as u64]).samples;
+            let mode = Mode::Trace;
+            cell.launches.push(Launch {
+                mode,
+                sequence,
+                samples,
+                trace: Some(trace),
+                ..Launch::default()
+            });
+            traces.insert(sequence, events);
+            cells.push(cell);
+        }
+    }
+    (Record { header, status: Status::Complete, references: vec![], cells }, traces)
+}
+
+/// 256 tasks on as many lanes as workers, dealt in turn.
+fn traced(wall: f64, lanes: u32, noise: &mut Noise) -> (Trace, Vec<Event>) {
+    let mut free = vec![0.02 * wall; lanes as usize];
+    let task = 0.9 * wall * f64::from(lanes) / 256.0;
+    let mut events = Vec::new();
+    let mut latencies = Vec::new();
+    for n in 0..256_u64 {
+        let lane = n as usize % lanes as usize;
+        let (start, length) = (free[lane], task * (1.0 + 0.2 * noise.next()));
+        let end = (start + length).min(wall);
+        free[lane] = end + 0.01 * task;
+        latencies.push(length as u64);
+        events.push(Event {
+            task: n,
+            process: lane as u32 / 4,
+            lane: lane as u32 % 4,
+            start_ns: start as u64,
+            end_ns: end as u64,
+            queued_ns: start as u64,
+            ..Event::default()
+        });
+    }
+    latencies.sort_unstable();
+    let latency = Histogram { buckets: latencies.into_iter().map(|ns| (ns, 1)).collect() };
+    let wall_ns = wall as u64;
+    let part = |share: f64| (share * wall) as u64;
+    let mut shares = Shares {
+        lanes,
+        wall_ns,
+        computing_ns: part(0.75),
+        waiting_ns: part(0.13),
+        dispatch_ns: part(0.05),
+        imbalance_ns: part(0.04),
+        idle_ns: part(0.02),
+        residual_ns: 0,
+    };
+    let sum = shares.computing_ns
+        + shares.waiting_ns
+        + shares.dispatch_ns
+        + shares.imbalance_ns
+        + shares.idle_ns;
+    shares.residual_ns = wall_ns as i64 - sum as i64;
+    let file = Some("traces/0001.ndjson.gz".to_owned());
+    let queue = latency.clone();
+    (Trace { file, tasks: 256, kept: 256, latency, queue, shares }, events)
+}
+
+/// Work that grows with the workers: `limit` is 4,000,000 for each.
+pub(crate) fn weak() -> Record {
+    let mut header = header();
+    header.weak = Some("limit".to_owned());
+    header.machine.usable_cores = 16;
+    header.workloads.truncate(1);
+    let mut noise = Noise::new(4);
+    let mut cells = Vec::new();
+    for (executor, loss) in [("threads", 0.01), ("rayon", 0.02), ("processes", 0.05)] {
+        for workers in [1_u32, 2, 4, 8, 16] {
+            let mut id = id("primes", executor, workers);
+            id.parameters.insert("limit".to_owned(), (4_000_000 * workers).to_string());
+            let wall = 40e6 * (1.0 + loss * f64::from(workers - 1));
+            cells.push(measured(id, wall, 8, 3, 0.02, &mut noise));
         }
     }
     Record { header, status: Status::Complete, references: vec![], cells }

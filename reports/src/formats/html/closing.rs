@@ -66,8 +66,13 @@ fn all_limits(record: &Record, groups: &[Group<'_>]) -> Vec<String> {
     let mut limits = vec![
         format!("Another machine. With more than {} the order of the executors may well be another.", view::cores(cores)),
         "Another size of task. The cost of handing out work is the same for a small task and for a large one; who wins depends on the ratio.".to_owned(),
-        "How long single tasks wait. Times are of the whole work, not of its slowest task.".to_owned(),
     ];
+    if !record.cells.iter().any(|cell| cell.sound_launches(Mode::Trace).next().is_some()) {
+        limits.push(
+            "How long single tasks wait. Times are of the whole work, not of its slowest task."
+                .to_owned(),
+        );
+    }
     if groups.iter().any(|g| g.text.is_some_and(|text| text.simulated)) {
         limits.push("Real waiting, where it is simulated: a timer does not get slower under load as a disk or a server does.".to_owned());
     }

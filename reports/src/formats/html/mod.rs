@@ -4,7 +4,10 @@
 //! it needs no network, no script and no file beside it.
 
 mod closing;
+mod frame;
+mod scaling;
 mod tables;
+mod traced;
 mod trust;
 mod workload;
 
@@ -13,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use manyhands_record::{Group, Record, groups};
 use sha2::{Digest, Sha256};
 
+use crate::Traces;
 use crate::escape::Html;
 use crate::view;
 
@@ -21,7 +25,7 @@ const METHOD: &str = include_str!("../../../templates/method.html");
 const STYLE: &str = include_str!("../../../assets/report.css");
 
 /// The whole page.
-pub(crate) fn page(record: &Record) -> String {
+pub(crate) fn page(record: &Record, traces: &Traces) -> String {
     let groups = groups(record);
     let part = |fill: &dyn Fn(&mut Html)| {
         let mut html = Html::new();
@@ -39,7 +43,7 @@ pub(crate) fn page(record: &Record) -> String {
             ("claim", &part(&|h| header(h, record, &claim))),
             ("trust", &trust::section(record, &groups)),
             ("contents", &part(&|h| contents(h, &groups))),
-            ("workloads", &workload::sections(record, &groups)),
+            ("workloads", &results(record, &groups, traces)),
             ("failures", &closing::failures(&groups)),
             ("limits", &closing::limits(record, &groups)),
             ("method", &part(&|h| _ = h.raw(METHOD))),
@@ -48,6 +52,13 @@ pub(crate) fn page(record: &Record) -> String {
         ],
     );
     page.into_string()
+}
+
+/// What was found: weak scaling, which spans several groups, before the groups.
+fn results(record: &Record, groups: &[Group<'_>], traces: &Traces) -> Html {
+    let mut html = scaling::weak(record);
+    html.add(&workload::sections(record, groups, traces));
+    html
 }
 
 /// Only the style sheet of this page, known by its hash, may have an effect.

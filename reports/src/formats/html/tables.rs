@@ -1,24 +1,34 @@
 //! Tables: what the charts show, for those who want the numbers or cannot see the charts.
 
-use manyhands_record::format::{ABSENT, bytes, duration, ratio};
-use manyhands_record::{Card, CellSummary, Group, Verdict, sentence};
+use std::collections::{BTreeMap, BTreeSet};
+
+use manyhands_record::counters::{self, Processor};
+use manyhands_record::format::{ABSENT, bytes, count, digits, duration, percent, ratio};
+use manyhands_record::models::{self, per_worker::Split};
+use manyhands_record::{Card, CellSummary, Group, Interval, Record, Verdict, sentence};
 
 use crate::charts::{Estimate, Gap, Row};
 use crate::escape::{Html, redact};
 use crate::{units, view};
 
 /// A column: its heading and whether it holds numbers.
-type Column = (&'static str, bool);
+type Column<'a> = (&'a str, bool);
+
+/// A figure of something, absent where it is not known.
+type Figure<T> = fn(&T) -> Option<f64>;
+
+/// How a figure is written.
+type Written = fn(f64) -> String;
 
 /// The columns that say which cell a row is.
-const WHICH: [Column; 2] = [("executor", false), ("workers", true)];
+const WHICH: [Column<'static>; 2] = [("executor", false), ("workers", true)];
 
 /// A table whose rows are those of the charts. `fill` writes the cells behind executor and
 /// workers.
-fn table(
+pub(super) fn table(
     html: &mut Html,
     caption: &str,
-    columns: &[Column],
+    columns: &[Column<'_>],
     rows: &[Row],
     fill: impl Fn(&mut Html, usize, &Row),
 ) {
@@ -49,7 +59,7 @@ fn table(
     html.raw("</tbody></table>\n</div>\n");
 }
 
-fn number(html: &mut Html, text: Option<String>) {
+pub(super) fn number(html: &mut Html, text: Option<String>) {
     html.open("td", "n").text(text.unwrap_or_else(|| ABSENT.to_owned())).raw("</td>");
 }
 
@@ -79,25 +89,125 @@ pub(super) fn times(html: &mut Html, group: &Group<'_>, rows: &[Row]) {
     });
 }
 
-pub(super) fn speedups(html: &mut Html, group: &Group<'_>, rows: &[Row]) {
-    let columns = [("speed-up", true), ("95 % interval", true)];
-    let caption = format!("{}: sequential time divided by the executor's", group.label);
-    table(html, &caption, &columns, rows, |html, _, row| {
+pub(super) fn speedups(html: &mut Html, group: &Group<'_>, rows: &[Row], cells: &[usize]) {
+    let columns = [
+        ("speed-up", true),
+        ("95 % interval", true),
+        ("efficiency", true),
+        ("serial fraction", true),
+        ("95 % interval", true),
+    ];
+    let caption = format!(
+        "{}: sequential time divided by the executor's; efficiency is that by worker, the serial \
+         fraction Karp and Flatt's: one that grows with the workers is overhead that grows",
+        group.label
+    );
+    table(html, &caption, &columns, rows, |html, n, row| {
+        let strong = models::strong(&group.cells[cells[n]]);
+        let serial = strong.and_then(|strong| strong.serial);
         number(html, row.speedup.map(|found| ratio(found.point)));
         number(html, row.speedup.and_then(|found| found.interval).map(units::range));
+        number(html, strong.map(|strong| percent(strong.efficiency.estimate)));
+        number(html, serial.map(|serial| percent(serial.estimate)));
+        number(html, serial.and_then(|serial| serial.interval).map(percents));
     });
 }
 
-pub(super) fn memories(html: &mut Html, group: &Group<'_>, rows: &[Row]) {
-    let columns = [("peak", true), ("before the start", true)];
+/// `9.9 % to 10.4 %`.
+pub(super) fn percents(interval: Interval) -> String {
+    format!("{} to {}", percent(interval.low), percent(interval.high))
+}
+
+pub(super) fn memories(html: &mut Html, group: &Group<'_>, rows: &[Row], cells: &[usize]) {
+    let splits: Vec<Split> = cells.iter().map(|at| Split::of(group.cells[*at].cell)).collect();
+    // A column that nobody fills is left out.
+    let all: [(Column<'_>, Figure<Split>); 6] = [
+        (("program", true), |split| split.program),
+        (("input", true), |split| split.input),
+        (("added by running", true), |split| split.added),
+        (("private", true), |split| split.private),
+        (("shared", true), |split| split.shared),
+        (("kernel stacks (derived)", true), |split| split.kernel_stacks),
+    ];
+    let known: Vec<_> =
+        all.into_iter().filter(|(_, of)| splits.iter().any(|split| of(split).is_some())).collect();
+    let columns: Vec<Column<'_>> = [("peak", true), ("before the start", true)]
+        .into_iter()
+        .chain(known.iter().map(|(column, _)| *column))
+        .collect();
     let caption = format!("{}: peak memory of the process tree (PSS)", group.label);
-    table(html, &caption, &columns, rows, |html, _, row| match &row.memory {
+    table(html, &caption, &columns, rows, |html, n, row| match &row.memory {
         Ok(memory) => {
             number(html, Some(bytes(memory.peak)));
             number(html, memory.before.map(bytes));
+            known.iter().for_each(|(_, of)| number(html, of(&splits[n]).map(bytes)));
         }
-        Err(gap) => missing(html, gap, 2),
+        Err(gap) => missing(html, gap, columns.len()),
     });
+}
+
+/// What the workload counts beside its answer, where it counts anything.
+pub(super) fn counters(html: &mut Html, group: &Group<'_>, rows: &[Row], cells: &[usize]) {
+    let found: Vec<BTreeMap<&str, f64>> =
+        cells.iter().map(|at| counters::of_workload(group.cells[*at].cell)).collect();
+    let names: BTreeSet<&str> =
+        found.iter().flat_map(|counters| counters.keys().copied()).collect();
+    if names.is_empty() {
+        return;
+    }
+    html.element("h3", "table", "What the workload counts");
+    let columns: Vec<(&str, bool)> = names.iter().map(|name| (*name, true)).collect();
+    table(html, "Medians over the samples, beside the answer.", &columns, rows, |html, n, row| {
+        match &row.time {
+            Ok(_) => {
+                for name in &names {
+                    number(html, found[n].get(name).map(|value| digits(*value)));
+                }
+            }
+            Err(gap) => missing(html, gap, columns.len()),
+        }
+    });
+}
+
+/// CPU time, switches, migrations and hardware counters, as far as they are known.
+pub(super) fn processor(
+    html: &mut Html,
+    record: &Record,
+    group: &Group<'_>,
+    rows: &[Row],
+    cells: &[usize],
+) {
+    let found: Vec<Processor> =
+        cells.iter().map(|at| Processor::of(group.cells[*at].cell)).collect();
+    let all: [(Column<'_>, Figure<Processor>, Written); 9] = [
+        (("user", true), |p| p.user_ns, duration),
+        (("kernel", true), |p| p.system_ns, duration),
+        (("switches, own", true), |p| p.voluntary, count),
+        (("switches, forced", true), |p| p.involuntary, count),
+        (("migrations", true), |p| p.migrations, count),
+        (("cycles", true), |p| p.cycles, count),
+        (("instructions", true), |p| p.instructions, count),
+        (("cache misses", true), |p| p.cache_misses, count),
+        (("branch misses", true), |p| p.branch_misses, count),
+    ];
+    let known: Vec<_> =
+        all.into_iter().filter(|(_, of, _)| found.iter().any(|p| of(p).is_some())).collect();
+    if known.is_empty() {
+        return;
+    }
+    let columns: Vec<Column<'_>> = known.iter().map(|(column, ..)| *column).collect();
+    html.raw("<details>\n<summary>Processor time, context switches and counters</summary>\n");
+    let caption = "Of all workers, for one run of the work; medians.";
+    table(html, caption, &columns, rows, |html, n, row| match &row.time {
+        Ok(_) => known.iter().for_each(|(_, of, text)| number(html, of(&found[n]).map(text))),
+        Err(gap) => missing(html, gap, columns.len()),
+    });
+    if let Some(reason) = &record.header.machine.no_counters {
+        let text =
+            format!("Hardware counters are absent: {}.", redact(reason.trim_end_matches('.')));
+        html.element("p", "small muted", text);
+    }
+    html.close("details");
 }
 
 /// Everything about every cell; `cells` says which of the group's each row is.

@@ -2,12 +2,15 @@
 
 use manyhands_record::{Group, Record, WorkloadText, sentence};
 
-use super::tables;
-use crate::charts::{Figure, Row, memory, speedup, time};
+use super::frame::Frame;
+use super::{scaling, tables, traced};
+use crate::Traces;
+use crate::charts::speedup::FitLine;
+use crate::charts::{Row, memory, speedup, time};
 use crate::escape::{Html, redact};
-use crate::view;
+use crate::view::{self, Looks};
 
-pub(super) fn sections(record: &Record, groups: &[Group<'_>]) -> Html {
+pub(super) fn sections(record: &Record, groups: &[Group<'_>], traces: &Traces) -> Html {
     let looks = view::looks(record);
     let mut html = Html::new();
     for (n, group) in groups.iter().enumerate() {
@@ -16,10 +19,14 @@ pub(super) fn sections(record: &Record, groups: &[Group<'_>]) -> Html {
         html.raw("<section").attribute("aria-labelledby", &id).raw(">\n");
         heading(&mut html, group, &id);
         times(&mut html, group, &rows, &id);
-        speedups(&mut html, record, group, &rows, &id);
-        memories(&mut html, group, &rows, &id);
+        speedups(&mut html, record, group, (&rows, &cells), &looks, &id);
+        scaling::laws(&mut html, record, group);
+        memories(&mut html, group, &rows, (&cells, &id));
+        traced::section(&mut html, group, &looks, traces, &id);
         html.element("h3", "table", "All cells");
         tables::cells(&mut html, group, &rows, &cells);
+        tables::counters(&mut html, group, &rows, &cells);
+        tables::processor(&mut html, record, group, &rows, &cells);
         tables::cards(&mut html, group, &rows, &cells);
         html.close("section");
     }
@@ -95,34 +102,6 @@ fn bound(html: &mut Html, group: &Group<'_>) {
     }
 }
 
-/// Everything around a chart.
-struct Frame<'a> {
-    id: String,
-    title: String,
-    sub: String,
-    read: &'a str,
-    doubt: String,
-}
-
-impl Frame<'_> {
-    fn write(&self, html: &mut Html, figure: &Figure, table: impl FnOnce(&mut Html)) {
-        html.raw("<figure>\n").element("h3", "", &self.title).element("p", "sub", &self.sub);
-        html.raw("<div class=\"chart\" tabindex=\"0\" role=\"group\"")
-            .attribute("aria-label", &self.title)
-            .raw(">\n");
-        html.add(&figure.svg(&self.id, &self.title)).close("div");
-        html.raw("<figcaption>\n<p><strong>How to read this.</strong> ")
-            .text(self.read)
-            .raw("</p>\n");
-        if !self.doubt.is_empty() {
-            html.raw("<p><strong>When to doubt it.</strong> ").text(&self.doubt).raw("</p>\n");
-        }
-        html.close("figcaption").raw("<details>\n<summary>The numbers of this chart</summary>\n");
-        table(html);
-        html.raw("</details>\n</figure>\n");
-    }
-}
-
 /// `metric, n, interval, baseline`, as far as they are known.
 fn sub(group: &Group<'_>, metric: &str, interval: bool, baseline: bool) -> String {
     let mut parts = vec![metric.to_owned()];
@@ -157,34 +136,64 @@ fn times(html: &mut Html, group: &Group<'_>, rows: &[Row], id: &str) {
     frame.write(html, &time::draw(rows), |html| tables::times(html, group, rows));
 }
 
-fn speedups(html: &mut Html, record: &Record, group: &Group<'_>, rows: &[Row], id: &str) {
+fn speedups(
+    html: &mut Html,
+    record: &Record,
+    group: &Group<'_>,
+    (rows, cells): (&[Row], &[usize]),
+    looks: &Looks,
+    id: &str,
+) {
     let ideal = view::ideal(group, record);
-    let Some(figure) = speedup::draw(rows, &ideal) else {
+    let fits = view::fits(group, record, looks);
+    let Some(figure) = speedup::draw(rows, &ideal, &fits) else {
         return;
     };
     let frame = Frame {
         id: format!("{id}-speedup"),
         title: view::speedup_title(group),
         sub: sub(group, "Sequential time divided by the executor's, paired by round", true, true),
-        read: "Higher is faster; 2x is half the time. A line that follows the dashed one gets all that \
-               its workers could give; a line that bends away pays for handing out work, for sharing, or for a limit that all run into.",
+        read: speedup_read(&fits),
         doubt: view::speedup_doubt(record, group, &ideal),
     };
-    frame.write(html, &figure, |html| tables::speedups(html, group, rows));
+    frame.write(html, &figure, |html| tables::speedups(html, group, rows, cells));
 }
 
-fn memories(html: &mut Html, group: &Group<'_>, rows: &[Row], id: &str) {
+/// How to read the chart of speed-ups, as far as laws are drawn in it.
+fn speedup_read(fits: &[FitLine]) -> &'static str {
+    if fits.is_empty() {
+        "Higher is faster; 2x is half the time. A line that follows the dashed one gets all that \
+         its workers could give; a line that bends away pays for handing out work, for sharing, or for a limit that all run into."
+    } else if fits.iter().all(|fit| fit.beyond.is_empty()) {
+        "Higher is faster; 2x is half the time. A line that bends away from the ideal one pays for handing \
+         out work, for sharing, or for a limit that all run into. The thin lines are fitted laws."
+    } else {
+        "Higher is faster; 2x is half the time. A line that bends away from the ideal one pays for handing \
+         out work, for sharing, or for a limit that all run into. The thin lines are fitted laws; dashed, beyond \
+         the last point, they are an extrapolation: what would be if nothing else came in the way."
+    }
+}
+
+fn memories(html: &mut Html, group: &Group<'_>, rows: &[Row], (cells, id): (&[usize], &str)) {
     if group.cells.iter().all(|cell| cell.memory_peak.is_none()) {
         html.element("p", "muted small", "No launch of this workload watched its memory.");
         return;
     }
+    let split = rows.iter().any(|row| row.memory.as_ref().is_ok_and(|m| m.program.is_some()));
     let frame = Frame {
         id: format!("{id}-memory"),
         title: view::memory_title(group),
         sub: "Peak memory of the process tree (PSS), median of its own launches".to_owned(),
-        read: "The pale part was there before the executor started, the input included; the full part is what \
-               running added. Processes that share memory are charged their share only.",
+        read: if split {
+            "From pale to full: the program itself, its input, and what running added. The strip below is \
+             black for pages that one process has for itself and hollow for those that several share; \
+             shared pages are counted once."
+        } else {
+            "The pale part was there before the executor started, the input included; the full part is what \
+             running added. Processes that share memory are charged their share only."
+        },
         doubt: view::memory_doubt(group),
     };
-    frame.write(html, &memory::draw(rows), |html| tables::memories(html, group, rows));
+    frame.write(html, &memory::draw(rows), |html| tables::memories(html, group, rows, cells));
+    scaling::memory_per_worker(html, group);
 }

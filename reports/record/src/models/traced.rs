@@ -1,0 +1,158 @@
+//! What a traced launch tells of a cell: where the time went, how long single tasks took and
+//! waited, and what tracing itself cost.
+
+use crate::{CellSummary, Histogram, Mode, Shares, Trace};
+
+/// The traced sample of a cell, with what belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Traced<'a> {
+    /// The sample.
+    pub trace: &'a Trace,
+    /// Its launch's place among all launches of the run: the traces' files are named by it.
+    pub sequence: u32,
+    /// The traced sample's wall time over the cell's time without tracing; absent where either
+    /// is not known. It is one sample, so it holds the noise of one.
+    pub cost: Option<f64>,
+    /// Whether tasks came at a rate of their own: then latency counts from when a task was due.
+    pub open_loop: bool,
+}
+
+/// The first sound traced launch of a cell.
+pub fn of_cell<'a>(cell: &CellSummary<'a>) -> Option<Traced<'a>> {
+    let mut launches = cell.cell.sound_launches(Mode::Trace);
+    let (launch, trace) = launches.find_map(|launch| Some((launch, launch.trace.as_ref()?)))?;
+    let wall = trace.shares.wall_ns as f64;
+    let cost = cell.time.filter(|time| time.ns > 0.0 && wall > 0.0).map(|time| wall / time.ns);
+    let open_loop = cell.cell.id.rate.is_some();
+    Some(Traced { trace, sequence: launch.sequence, cost, open_loop })
+}
+
+/// A part of the wall time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Inside tasks, on a core.
+    Computing,
+    /// Inside tasks, off the cores.
+    Waiting,
+    /// Between tasks: start-up of the phase and dispatch.
+    Dispatch,
+    /// Waiting for the other lanes at the end of a phase.
+    Imbalance,
+    /// Without any task.
+    Idle,
+    /// What is in none of them.
+    Residual,
+}
+
+impl Part {
+    /// In the order in which they are shown.
+    pub const ALL: [Self; 6] = [
+        Self::Computing,
+        Self::Waiting,
+        Self::Dispatch,
+        Self::Imbalance,
+        Self::Idle,
+        Self::Residual,
+    ];
+
+    /// In a word or two.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Computing => "computing",
+            Self::Waiting => "waiting in tasks",
+            Self::Dispatch => "start-up and dispatch",
+            Self::Imbalance => "imbalance",
+            Self::Idle => "no task",
+            Self::Residual => "residual",
+        }
+    }
+
+    /// Its nanoseconds; all of them add up to the wall time. Only the residual may be negative.
+    pub fn ns(self, shares: &Shares) -> i64 {
+        let whole = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
+        match self {
+            Self::Computing => whole(shares.computing_ns),
+            Self::Waiting => whole(shares.waiting_ns),
+            Self::Dispatch => whole(shares.dispatch_ns),
+            Self::Imbalance => whole(shares.imbalance_ns),
+            Self::Idle => whole(shares.idle_ns),
+            Self::Residual => shares.residual_ns,
+        }
+    }
+}
+
+/// The value that the share `q` of a histogram's counts does not exceed. Absent for an empty one,
+/// and where fewer than one count lies beyond: the 99.9th percentile of 64 tasks would be
+/// another name for the longest.
+pub fn percentile(histogram: &Histogram, q: f64) -> Option<u64> {
+    let total = count(histogram);
+    if total == 0 || total as f64 * (1.0 - q) < 1.0 - 1e-9 {
+        return None;
+    }
+    let wanted = (total as f64 * q).ceil().max(1.0) as u64;
+    let mut below = 0_u64;
+    histogram.buckets.iter().find_map(|(value, count)| {
+        below = below.saturating_add(*count);
+        (below >= wanted).then_some(*value)
+    })
+}
+
+/// The largest value; absent for an empty histogram.
+pub fn largest(histogram: &Histogram) -> Option<u64> {
+    histogram.buckets.iter().rev().find(|(_, count)| *count > 0).map(|(value, _)| *value)
+}
+
+/// How many values a histogram holds.
+pub fn count(histogram: &Histogram) -> u64 {
+    histogram.buckets.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Launch;
+    use crate::fixture::{cell, launch, record, timed};
+    use crate::verdict::groups;
+
+    #[test]
+    fn percentiles_are_those_of_the_counted_values() {
+        let histogram = Histogram { buckets: (1..=1_000).map(|ms| (ms * 1_000, 1)).collect() };
+        let found = [0.5, 0.9, 0.99, 0.999].map(|q| percentile(&histogram, q));
+        assert_eq!(found, [Some(500_000), Some(900_000), Some(990_000), Some(999_000)]);
+        assert_eq!((largest(&histogram), count(&histogram)), (Some(1_000_000), 1_000));
+    }
+
+    #[test]
+    fn a_percentile_beyond_the_last_value_is_absent() {
+        let histogram = Histogram { buckets: vec![(10, 63), (90, 1)] };
+        assert_eq!(percentile(&histogram, 0.5), Some(10));
+        assert_eq!(percentile(&histogram, 0.99), None);
+        assert_eq!(percentile(&Histogram::default(), 0.5), None);
+        assert_eq!(largest(&Histogram::default()), None);
+    }
+
+    #[test]
+    fn the_parts_add_up_and_the_cost_of_tracing_is_a_ratio() {
+        let shares = Shares {
+            lanes: 2,
+            wall_ns: 1_100,
+            computing_ns: 700,
+            waiting_ns: 200,
+            dispatch_ns: 150,
+            imbalance_ns: 60,
+            idle_ns: 0,
+            residual_ns: -10,
+        };
+        assert_eq!(Part::ALL.iter().map(|part| part.ns(&shares)).sum::<i64>(), 1_100);
+        let trace = Some(Trace { shares, ..Trace::default() });
+        let traced = Launch { mode: Mode::Trace, sequence: 42, trace, ..launch(0, &[1_100]) };
+        let mut threads = timed("threads", &[1_000; 6]);
+        threads.launches.push(traced);
+        let record = record(vec![threads, cell("rayon", vec![launch(0, &[5])])]);
+        let groups = groups(&record);
+        let found = of_cell(&groups[0].cells[0]).unwrap();
+        assert!((found.cost.unwrap() - 1.1).abs() < 1e-9);
+        assert_eq!((found.sequence, found.open_loop), (42, false));
+        assert_eq!(of_cell(&groups[0].cells[1]), None);
+    }
+}
