@@ -11,6 +11,7 @@ mod claims;
 pub mod definition;
 pub mod erased;
 pub mod generate;
+pub mod limits;
 pub mod map;
 pub mod parameters;
 pub mod probe;

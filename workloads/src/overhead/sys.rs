@@ -44,7 +44,8 @@ fn usage_of(who: libc::c_int) -> Usage {
     assert_eq!(code, 0, "getrusage fails only for a bad address or a bad 'who'");
     // SAFETY: all-zero bytes are a valid `rusage`, and the call has filled it since.
     let raw = unsafe { raw.assume_init() };
-    let ns = |time: &libc::timeval| count(time.tv_sec) * 1_000_000_000 + count(time.tv_usec) * 1_000;
+    let ns =
+        |time: &libc::timeval| count(time.tv_sec) * 1_000_000_000 + count(time.tv_usec) * 1_000;
     [ns(&raw.ru_utime), ns(&raw.ru_stime), count(raw.ru_nvcsw), count(raw.ru_nivcsw)]
 }
 
