@@ -236,3 +236,26 @@ fn write_record(folder: &Path, launches: Vec<Launch>) {
     record.cells.push(cell);
     std::fs::write(folder.join("record.json"), record.to_json()).expect("writable");
 }
+
+#[test]
+fn a_run_traces_every_cell_once_and_keeps_it_out_of_its_estimates() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let work = ["run", "sleep", "-p", "tasks=20,30", "-p", "delay=1ms", "-e", "threads,processes"];
+    let how = ["-w", "2", "--rounds", "1", "--trace", "--rate", "2000", "--out", "run"];
+    run_in(folder.path(), &manyhands(), &[&work[..], &how[..]].concat()).expect(0);
+    let folder = folder.path().join("run");
+    let record = common::record(&folder);
+    assert_eq!(record.cells.len(), 4);
+    for cell in &record.cells {
+        let [time, memory, trace] = &cell.launches[..] else { panic!("{:?}", cell.launches) };
+        assert_eq!([time.mode, memory.mode, trace.mode], [Mode::Time, Mode::Memory, Mode::Trace]);
+        assert_eq!(cell.id.rate, Some(2000));
+        let seen = trace.trace.as_ref().expect("traced");
+        assert_eq!(read(&folder, seen).expect("a file").len().to_string(), {
+            cell.id.parameters["tasks"].clone()
+        });
+        assert!(manyhands_record::trace::cost(cell).is_some_and(|cost| cost > 0.0));
+    }
+    let refused = run_in(&folder, &manyhands(), &["run", "primes", "--rate", "10"]);
+    refused.expect(2).complains_of(&["--rate", "primes is of kind cpu"]);
+}

@@ -46,12 +46,18 @@ pub(super) struct RunArgs {
     /// Time that a sample may take. Without it: 20 times the sequential time, at least 10s
     #[arg(long, value_name = "TIME")]
     timeout: Option<String>,
+    /// Trace each task, in launches of their own: when it ran, where, and how long it waited
+    #[arg(long)]
+    trace: bool,
+    /// Have tasks fall due at this rate, whether workers are free or not (workloads that wait)
+    #[arg(long, value_name = "PER SECOND", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    rate: Option<u32>,
     /// Folder for record, journal and report. Without it: manyhands-out/<time>
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Go on with the interrupted run in this folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["workloads", "executors", "workers", "param",
-        "input", "chunk", "rounds", "budget", "timeout", "out", "preset", "seed"])]
+        "input", "chunk", "rounds", "budget", "timeout", "trace", "rate", "out", "preset", "seed"])]
     resume: Option<PathBuf>,
     /// Print the record as one JSON document instead of a table
     #[arg(long)]
@@ -72,8 +78,8 @@ impl RunArgs {
             precision: None,
             aa: false,
             weak: false,
-            trace: false,
-            rate: None,
+            trace: self.trace,
+            rate: self.rate.and_then(NonZeroU32::new),
             timeout: arguments::duration(self.timeout.as_deref(), "--timeout")?,
             seed: self.work.seed,
             input: arguments::input(&self.input.input)?,

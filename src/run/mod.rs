@@ -124,7 +124,9 @@ fn go(
     let _alone = alone_in(&setting.folder)?;
     let launcher =
         Launcher { program: setting.program, seed: options.seed, interrupt: setting.interrupt };
-    let total = plan.groups.len() + plan.cells.len() * (options.rounds() as usize + 1);
+    // A launch for memory besides, and one to trace.
+    let launches = options.rounds() as usize + 1 + usize::from(options.trace);
+    let total = plan.groups.len() + plan.cells.len() * launches;
     let mut run = Run {
         launcher,
         folder: Some(&setting.folder),
@@ -211,8 +213,8 @@ struct Run<'a> {
     total: usize,
     /// The next launch's place among all launches.
     sequence: u32,
-    /// Launches that an earlier part of the run took: cell, whether for memory, round.
-    taken: HashSet<(usize, bool, u32)>,
+    /// Launches that an earlier part of the run took: cell, what for, round.
+    taken: HashSet<(usize, Mode, u32)>,
     /// Cells that have failed.
     failed: HashSet<usize>,
     /// The time of a launch with a cold and a warm sample, by cell.
@@ -231,6 +233,9 @@ impl Run<'_> {
             let took = round_began.elapsed();
             if round == 0 {
                 self.round(0, Mode::Memory, &baselines)?;
+                if self.options.trace {
+                    self.round(0, Mode::Trace, &baselines)?;
+                }
             }
             if round + 1 < rounds && self.is_out_of_time(took) {
                 let rounds = self.complete_rounds()?;
@@ -307,14 +312,14 @@ impl Run<'_> {
     /// A cell that has failed is not tried again, and a resumed run has launches already.
     fn is_settled(&self, index: usize, mode: Mode, round: u32) -> bool {
         let has_failed = self.failed.contains(&index);
-        has_failed || self.taken.contains(&(index, mode == Mode::Memory, round))
+        has_failed || self.taken.contains(&(index, mode, round))
     }
 
     /// What a resumed run need not do again.
     fn recall(&mut self) {
         for line in self.journal.lines() {
             if let Line::Launch { cell, launch } = line {
-                self.taken.insert((*cell, launch.mode == Mode::Memory, launch.round));
+                self.taken.insert((*cell, launch.mode, launch.round));
                 self.sequence = self.sequence.max(launch.sequence + 1);
                 if launch.failure.is_some() {
                     self.failed.insert(*cell);

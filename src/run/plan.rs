@@ -12,6 +12,7 @@ use super::input;
 use super::options::{Options, SUITE};
 use crate::error::Error;
 use crate::executors::ExecutorName;
+use crate::trace::check_open_loop;
 
 /// Cells that are compared with each other: same workload, parameters and input.
 #[derive(Debug)]
@@ -64,6 +65,7 @@ impl Plan {
         let entries = chosen(catalogue, options)?;
         check_parameters(&entries, options)?;
         check_input(&entries, options)?;
+        check_rate(&entries, options)?;
         let mut plan = Self { groups: Vec::new(), cells: Vec::new() };
         for entry in entries {
             for parameters in sweep(&entry, options)? {
@@ -89,7 +91,8 @@ impl Plan {
             let counts: &[_] =
                 if *executor == ExecutorName::Sequential { &[NonZeroU32::MIN] } else { &workers };
             for workers in counts {
-                let id = group.cell_id(*executor, *workers, options.chunk);
+                let mut id = group.cell_id(*executor, *workers, options.chunk);
+                id.rate = options.rate.map(NonZeroU32::get);
                 if seen.insert(id.clone()) {
                     let (executor, workers) = (*executor, *workers);
                     self.cells.push(PlannedCell { group: number, executor, workers, id });
@@ -201,6 +204,15 @@ fn check_input(entries: &[Entry], options: &Options) -> Result<(), Error> {
     let names: Vec<_> = entries.iter().map(|entry| entry.definition.name).collect();
     let (names, verb) = (names.join(", "), if entries.len() == 1 { "reads" } else { "read" });
     Err(Error::usage(format!("{names} {verb} no files; leave --input out")))
+}
+
+/// Only requests come at a rate of their own.
+fn check_rate(entries: &[Entry], options: &Options) -> Result<(), Error> {
+    if options.rate.is_none() {
+        return Ok(());
+    }
+    let refused = entries.iter().find_map(|e| check_open_loop(e.definition).err());
+    refused.map_or(Ok(()), |reason| Err(Error::usage(reason)))
 }
 
 fn has_parameter(definition: &Definition, name: &str) -> bool {
