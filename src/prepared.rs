@@ -37,10 +37,13 @@ pub(crate) fn prepare<V: Visitor>(
         use std::any::TypeId;
 
         use manyhands_contract::Workload;
-        use manyhands_workloads::{cpu::squares::Squares, overhead::spin::Spin};
+        use manyhands_workloads::cpu::squares::Squares;
+        use manyhands_workloads::overhead::spin::{Patterned, Spin};
         let is = (entry.type_id)();
-        if is == TypeId::of::<Spin>() {
-            return Ok(visit_in_full(Spin::prepare(context)?, visitor));
+        if is == TypeId::of::<Patterned>()
+            && let Some(spin) = Spin::plain(context.parameters)
+        {
+            return Ok(visitor.visit(spin, Handover::new(), Vec::new()));
         }
         if is == TypeId::of::<Squares>() {
             return Ok(visit_in_full(Squares::prepare(context)?, visitor));
