@@ -24,7 +24,7 @@ pub const DEFINITION: Definition = Definition {
     about: "What a lock protects, one worker does at a time: it is the serial fraction of Amdahl's \
             law, and with `work=0` there is nothing else. So no form gains from workers here but \
             `sharded`, and most lose: two cores that both write a cache line pass it to and fro, \
-            at tens of nanoseconds a time, where one alone needs one or two, and a mutex that is \
+            at tens of nanoseconds a time, where one alone needs a few, and a mutex that is \
             found locked may put its thread to sleep in the kernel. A rwlock that is only written \
             is a mutex with more to keep. An atomic never sleeps. A channel makes the updates one \
             owner's, who needs no lock; each message costs more than the update. Sharded, with a \

@@ -23,10 +23,10 @@ pub const DEFINITION: Definition = Definition {
             can be lost and no lock is missing. But memory moves between cores in lines of 64 \
             bytes, and eight counters fit in one: packed, each core's write takes the line from \
             the others', and all wait for it. Padded to lines of their own, the same counters \
-            cost what they cost alone, and the run is faster by the number of cores. One \
-            worker, and futures on one thread, cannot tell the two apart; neither can cores that \
-            share their first cache (two hardware threads of one core). Nothing in the program's \
-            text shows the difference.",
+            cost what they cost alone, and the run is shorter with every core. One worker, and \
+            futures on one thread, cannot tell the two apart. Two hardware threads of one core \
+            share its first cache, and see less of it than two cores do. Nothing in what the \
+            program says shows the difference, only where its variables lie.",
     task: "one worker's slice of the updates: update k, from 0, adds k to the worker's counter by \
            a load and a store",
     answer: "`updates`; `sum` of all counters: that of 0..`updates` modulo 2^64",

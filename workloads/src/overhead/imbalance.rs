@@ -18,7 +18,7 @@ pub const DEFINITION: Definition = Definition {
     summary: "tasks of drawn lengths: equal slices against handing out and stealing",
     about: "The chain of spin, but each task's length is drawn: uniform from nothing to twice the \
             mean, exponential, or Pareto with index 2, where one task in a thousand is sixteen \
-            times the mean and the longest of all may be the whole run. A hundred tasks, so that \
+            times the mean and the longest of all may outlast the rest. A hundred tasks, so that \
             chance does not even out. Who gets equal slices (threads:static) waits for the \
             unluckiest slice; a shared queue (threads, async, processes) and stealing (rayon) \
             keep everybody busy until the last tasks, and lose only what the longest of those \

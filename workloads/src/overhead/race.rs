@@ -29,7 +29,9 @@ pub const DEFINITION: Definition = Definition {
             what is checked is the number of updates that were tried, and what was lost is \
             counted beside it. One operation that reads and writes (atomic, a fetch_add) or a \
             lock around both (mutex) lose nothing, and cost more: that is what being right \
-            costs. The racy form is often slower than one thread alone, too.",
+            costs. The racy form is often slower than one thread alone, too. That nothing was \
+            lost proves nothing: workers that hardly ever run at the same moment, on one core or \
+            on a busy machine, hardly ever meet.",
     task: "one worker's slice of the updates; each adds 1 to the shared counter",
     answer: "`updates` that were tried; what the counter had lost at the end is in the counters \
              lost-updates and lost-percent, since there is no right value for it",
@@ -40,7 +42,7 @@ pub const DEFINITION: Definition = Definition {
             about: "how often 1 is added, over all workers",
             unit: "updates",
             kind: ParameterKind::Integer { min: 0, max: 1_000_000_000_000 },
-            default: "20000000",
+            default: "200000000",
         },
         Parameter {
             name: "form",
@@ -51,9 +53,9 @@ pub const DEFINITION: Definition = Definition {
         },
     ],
     presets: &[
-        Preset { name: "quick", values: &[("updates", "2000000")] },
+        Preset { name: "quick", values: &[("updates", "20000000")] },
         Preset { name: "standard", values: &[] },
-        Preset { name: "large", values: &[("updates", "200000000")] },
+        Preset { name: "large", values: &[("updates", "2000000000")] },
     ],
     grows: Some("updates"),
     max_chunk: None,
