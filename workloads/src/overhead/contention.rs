@@ -218,6 +218,9 @@ impl Probe for Contention {
 
     fn start(context: &ProbeContext<'_>) -> Result<Box<dyn Experiment>, ProbeError> {
         let parameters = context.parameters;
+        if let Some(reason) = Self::unsupported(context.executor, parameters) {
+            return Err(ProbeError::Unsupported(reason));
+        }
         let updates = Updates {
             count: parameters.integer("updates"),
             work: parameters.integer("work"),
@@ -427,5 +430,9 @@ mod tests {
         assert_eq!(Contention::unsupported("sequential", &parameters), None);
         let reason = Contention::unsupported("threads", &parameters).expect("refused");
         assert!(reason.contains("form=mutex"), "{reason}");
+        let (executor, helper) = ("threads", std::path::Path::new("unused"));
+        let parameters = &parameters;
+        let context = ProbeContext { parameters, seed: 0, executor, workers: 1, helper };
+        assert_eq!(Contention::start(&context).err(), Some(ProbeError::Unsupported(reason)));
     }
 }
