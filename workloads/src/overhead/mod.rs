@@ -5,9 +5,16 @@ use std::process::ExitCode;
 use manyhands_contract::Catalogue;
 
 pub mod brigade;
+pub mod contention;
 mod crew;
 pub mod deadlock;
+pub mod false_sharing;
+mod helpers;
 pub mod idle;
+pub mod imbalance;
+pub mod payload;
+pub mod race;
+mod shared;
 pub mod spawn;
 pub mod spin;
 mod sys;
@@ -15,10 +22,15 @@ mod sys;
 /// Adds them to a catalogue.
 pub(crate) fn add(catalogue: Catalogue) -> Catalogue {
     catalogue
-        .with::<spin::Spin>()
+        .with::<spin::Patterned>()
+        .with::<imbalance::Imbalance>()
+        .with::<payload::Payload>()
         .with_probe::<spawn::Spawn>()
         .with_probe::<idle::Idle>()
         .with_probe::<brigade::Brigade>()
+        .with_probe::<contention::Contention>()
+        .with_probe::<race::Race>()
+        .with_probe::<false_sharing::FalseSharing>()
         .with_probe::<deadlock::Deadlock>()
 }
 

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
 use super::{By, Lead, Token, Took, broken};
-use crate::overhead::crew::refused;
+use crate::overhead::helpers::refused;
 
 enum Sending {
     Channel(mpsc::Sender<Token>),

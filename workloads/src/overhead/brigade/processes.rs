@@ -10,7 +10,7 @@ use manyhands_contract::{ProbeError, TaskError};
 
 use super::threads::{Place, Receiving, Sending, both, stream};
 use super::{By, Lead, Token, Took};
-use crate::overhead::crew::{Crew, Process, command, refused};
+use crate::overhead::helpers::{Helpers, Process, command, refused};
 use crate::overhead::sys::{self, Usage};
 
 /// Tokens with more passes left than this are no tokens: the last digit says which of the four
@@ -21,7 +21,7 @@ const USAGE: u64 = u64::MAX - 3;
 pub(super) struct Processes {
     lead: Place,
     alone: Place,
-    crew: Crew,
+    helpers: Helpers,
     members: usize,
 }
 
@@ -30,16 +30,16 @@ impl Processes {
         let refused = |index, error| refused("process", index, members, &error);
         let alone = Place::alone(by).map_err(|error| refused(0, error))?;
         let (mut from, first) = stream(by).map_err(|error| refused(0, error))?;
-        let mut crew = Crew::default();
+        let mut helpers = Helpers::default();
         for index in 1..members {
             let (next, to) = stream(by).map_err(|error| refused(index, error))?;
             // Both ends are closed here with the command: the child alone has them.
             let child = command(helper, "brigade").stdin(from).stdout(to).spawn();
-            crew.push(Process::Started(child.map_err(|error| refused(index, error))?));
+            helpers.push(Process::Started(child.map_err(|error| refused(index, error))?));
             from = next;
         }
         let (from, to) = (Receiving::Stream(from.into()), Sending::Stream(first.into()));
-        let mut this = Self { lead: Place { from, to }, alone, crew, members };
+        let mut this = Self { lead: Place { from, to }, alone, helpers, members };
         // Once round: the members have started when it comes back.
         this.lead.ask(Token::new(0)).map_err(|TaskError(why)| ProbeError::Failed(why))?;
         Ok(this)
@@ -74,7 +74,7 @@ impl Lead for Processes {
 
     fn stop(self: Box<Self>) -> Result<(), TaskError> {
         drop(self.lead); // its neighbour sees that, ends, and so on round the ring
-        self.crew.end()
+        self.helpers.end()
     }
 }
 

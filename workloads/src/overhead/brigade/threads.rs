@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use manyhands_contract::{ProbeError, TaskError};
 
 use super::{By, Lead, Token, Took, broken};
-use crate::overhead::crew::refused;
+use crate::overhead::helpers::refused;
 
 /// The end of a link that a member sends to.
 #[derive(Debug)]

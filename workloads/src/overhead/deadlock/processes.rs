@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::graph::Lock;
 use super::{Order, Plan, START, TASKS, deadlocked, transfer};
-use crate::overhead::crew::{Crew, Process, Report, add, command, refused};
+use crate::overhead::helpers::{Helpers, Process, Report, add, command, refused};
 use crate::overhead::sys::{self, Usage};
 
 /// Orders: run task 0 or 1, go on from the meeting, say what you have used.
@@ -32,7 +32,7 @@ pub(super) struct Processes {
     plan: Plan,
     files: Files,
     workers: Vec<Worker>,
-    crew: Crew,
+    helpers: Helpers,
 }
 
 struct Worker {
@@ -58,7 +58,7 @@ impl Processes {
         let files = Files::create().map_err(|error| {
             ProbeError::Failed(format!("cannot make two files to lock: {error}"))
         })?;
-        let (mut workers, mut crew) = (Vec::new(), Crew::default());
+        let (mut workers, mut helpers) = (Vec::new(), Helpers::default());
         for index in 0..plan.workers {
             let mut command = command(helper, "deadlock");
             command.args(files.paths()).arg(plan.transfers.to_string());
@@ -70,11 +70,11 @@ impl Processes {
                 .spawn()
                 .map_err(|error| refused("process", index, plan.workers, &error))?;
             let (orders, replies) = (child.stdin.take(), child.stdout.take());
-            crew.push(Process::Started(child));
+            helpers.push(Process::Started(child));
             let (orders, replies) = orders.zip(replies).expect("both are piped");
             workers.push(Worker { orders, replies });
         }
-        let mut this = Self { plan, files, workers, crew };
+        let mut this = Self { plan, files, workers, helpers };
         // They have started when they answer.
         this.others_usage().map_err(|TaskError(why)| ProbeError::Failed(why))?;
         Ok(this)
@@ -164,7 +164,7 @@ impl Experiment for Processes {
 
     fn stop(self: Box<Self>) -> Result<(), TaskError> {
         drop(self.workers); // they see the end of their orders
-        self.crew.end()
+        self.helpers.end()
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
 use super::{Hold, answer, counters};
-use crate::overhead::crew::refused;
+use crate::overhead::helpers::refused;
 
 /// The one event, which can happen again and again.
 #[derive(Debug)]

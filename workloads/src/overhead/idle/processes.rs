@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::{Hold, answer, counters};
-use crate::overhead::crew::{Crew, Process, Report, add, command, refused};
+use crate::overhead::helpers::{Helpers, Process, Report, add, command, refused};
 use crate::overhead::sys::{self, Usage};
 
 /// The event, and: say what you have used. A process does the same at either, which is to report.
@@ -29,7 +29,7 @@ pub(super) struct Processes {
     events: [PipeWriter; 2],
     turn: usize,
     reports: PipeReader,
-    crew: Crew,
+    helpers: Helpers,
     workers: usize,
     construct: &'static str,
     hold: Hold,
@@ -57,7 +57,7 @@ impl Processes {
     pub(super) fn exec(helper: &Path, workers: usize, hold: Hold) -> Result<Self, ProbeError> {
         let refused = |index, error| refused("process", index, workers, &error);
         let pipes = Pipes::open().map_err(|error| refused(0, error))?;
-        let mut crew = Crew::default();
+        let mut helpers = Helpers::default();
         let inherited = pipes.orders[1].as_raw_fd();
         for index in 0..workers {
             let start = || {
@@ -70,16 +70,16 @@ impl Processes {
                 fcntl_setfd(&pipes.orders[1], FdFlags::CLOEXEC)?;
                 started
             };
-            crew.push(Process::Started(start().map_err(|error| refused(index, error))?));
+            helpers.push(Process::Started(start().map_err(|error| refused(index, error))?));
         }
-        Self::ready(pipes, crew, workers, hold, "processes by exec, all reading from one pipe")
+        Self::ready(pipes, helpers, workers, hold, "processes by exec, all reading from one pipe")
     }
 
     /// Copies of this process.
     pub(super) fn fork(workers: usize, hold: Hold) -> Result<Self, ProbeError> {
         let refused = |index, error| refused("process", index, workers, &error);
         let mut pipes = Some(Pipes::open().map_err(|error| refused(0, error))?);
-        let mut crew = Crew::default();
+        let mut helpers = Helpers::default();
         for index in 0..workers {
             let forked = sys::fork(|| {
                 sys::end_with_parent();
@@ -90,16 +90,16 @@ impl Processes {
                 drop((events, reports));
                 i32::from(obey(orders, report).is_err())
             });
-            crew.push(Process::Forked(forked.map_err(|error| refused(index, error))?));
+            helpers.push(Process::Forked(forked.map_err(|error| refused(index, error))?));
         }
         let pipes = pipes.expect("taken in the children only");
-        Self::ready(pipes, crew, workers, hold, "processes by fork, all reading from one pipe")
+        Self::ready(pipes, helpers, workers, hold, "processes by fork, all reading from one pipe")
     }
 
     /// Waits until all of them wait.
     fn ready(
         pipes: Pipes,
-        crew: Crew,
+        helpers: Helpers,
         workers: usize,
         hold: Hold,
         construct: &'static str,
@@ -107,7 +107,7 @@ impl Processes {
         let Pipes { orders, events, reports, report } = pipes;
         drop((orders, report));
         let (turn, release) = (0, Duration::ZERO);
-        let mut this = Self { events, turn, reports, crew, workers, construct, hold, release };
+        let mut this = Self { events, turn, reports, helpers, workers, construct, hold, release };
         this.hear_all().map_err(|TaskError(reason)| ProbeError::Failed(reason))?;
         Ok(this)
     }
@@ -181,7 +181,7 @@ impl Experiment for Processes {
 
     fn stop(self: Box<Self>) -> Result<(), TaskError> {
         drop(self.events); // who reads sees the end and ends
-        self.crew.end()
+        self.helpers.end()
     }
 }
 

@@ -8,7 +8,7 @@ use manyhands_contract::{Answer, Experiment, ProbeError, TaskError};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Hold, answer, counters};
-use crate::overhead::crew::refused;
+use crate::overhead::helpers::refused;
 
 /// tokio does not say that it was refused a blocking thread when it has others: the task waits in
 /// its queue. No thread takes as long as this to start.

@@ -8,7 +8,7 @@ use manyhands_contract::{TaskError, limits};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::{Form, nothing};
-use crate::overhead::crew::command;
+use crate::overhead::helpers::command;
 use crate::overhead::sys::{self, Usage};
 
 fn refused(error: &std::io::Error) -> TaskError {
