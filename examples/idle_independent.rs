@@ -71,7 +71,8 @@ fn sleeping(count: usize) -> (u64, u64, usize) {
     let runtime = runtime();
     let before = resident();
     for _ in 0..count {
-        runtime.spawn(tokio::time::sleep(Duration::from_secs(3600)));
+        // Made within the task: a timer needs the runtime around it.
+        runtime.spawn(async { tokio::time::sleep(Duration::from_secs(3600)).await });
     }
     let after = settled();
     runtime.shutdown_background();

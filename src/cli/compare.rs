@@ -126,8 +126,8 @@ impl Shown<'_> {
             remarks.push("(cold): first samples were compared, there are no others.".to_owned());
         }
         let only = |ids: &[&CellId], record: &Record, which: &str| {
-            let names: Vec<String> = ids.iter().map(|id| name(id, record)).collect();
-            (!names.is_empty()).then(|| format!("Only in the {which} record: {}.", list(&names)))
+            let names = || named(ids, record);
+            (!ids.is_empty()).then(|| format!("Only in the {which} record: {}.", names()))
         };
         remarks.extend(only(&self.comparison.only_old, self.old, "old"));
         remarks.extend(only(&self.comparison.only_new, self.new, "new"));
@@ -139,8 +139,8 @@ impl Shown<'_> {
     fn verdict(&self, limit: f64, bound: &Bound<'_>) -> String {
         let limit = percent(limit);
         let names = |changes: &[&Change<'_>]| {
-            let names = changes.iter().map(|change| name(&change.new.id, self.new));
-            list(&names.collect::<Vec<_>>())
+            let ids: Vec<&CellId> = changes.iter().map(|change| &change.new.id).collect();
+            named(&ids, self.new)
         };
         match bound {
             Bound::Met => format!("Bound met: no cell became slower by more than {limit}."),
@@ -308,10 +308,11 @@ fn wrapped(text: &str) -> String {
 /// Names beyond this many are counted.
 const NAMES: usize = 6;
 
-fn list(names: &[String]) -> String {
-    match names.len().checked_sub(NAMES) {
-        None | Some(0) => names.join("; "),
-        Some(more) => format!("{}; and {more} more", names[..NAMES].join("; ")),
+fn named(ids: &[&CellId], record: &Record) -> String {
+    let names: Vec<String> = ids.iter().take(NAMES).map(|id| name(id, record)).collect();
+    match ids.len() - names.len() {
+        0 => names.join("; "),
+        more => format!("{}; and {more} more", names.join("; ")),
     }
 }
 

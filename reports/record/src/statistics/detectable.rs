@@ -19,7 +19,7 @@ pub const POWER: f64 = 0.8;
 
 /// Steps of Simpson's rule on either side of the place where `c s` takes over from `g`: enough for
 /// five digits.
-const STEPS: usize = 20;
+const STEPS: usize = 24;
 
 /// The smallest difference of logarithms that is seen with a chance of [`POWER`].
 ///
