@@ -16,6 +16,7 @@ pub mod file;
 mod fixture;
 pub mod format;
 pub mod journal;
+pub mod models;
 pub mod precision;
 pub mod schema;
 pub mod sentence;
