@@ -103,7 +103,7 @@ pub fn curves(record: &Record) -> Vec<Sweep<'_>> {
         label: label(workload, &fixed, &keys),
         workload,
         length,
-        curves: curves_of(&cells, length, cores),
+        curves: curves_of(record, &cells, length, cores),
     });
     swept.collect()
 }
@@ -126,7 +126,7 @@ fn label(workload: &str, fixed: &Fixed<'_>, all: &[(&str, Fixed<'_>)]) -> String
     }
 }
 
-fn curves_of<'a>(cells: &[&'a Cell], length: &str, cores: u32) -> Vec<Curve<'a>> {
+fn curves_of<'a>(record: &Record, cells: &[&'a Cell], length: &str, cores: u32) -> Vec<Curve<'a>> {
     let mut raw: Vec<Raw<'a>> = Vec::new();
     for &cell in cells {
         let key = (cell.id.executor.as_str(), cell.id.workers, cell.id.chunk);
@@ -134,13 +134,28 @@ fn curves_of<'a>(cells: &[&'a Cell], length: &str, cores: u32) -> Vec<Curve<'a>>
             raw.push(Raw { key, lengths: Vec::new(), tasks: Vec::new(), failure: None });
             raw.len() - 1
         });
-        raw[at].add(cell, length, cores);
+        raw[at].add(cell, length, tasks(record, cell), cores);
     }
     let used = |raw: &Raw<'_>| raw.key.1.min(cores).max(1);
     let best = |cores: u32| {
         Best::of(raw.iter().filter(|raw| used(raw) == cores).flat_map(|raw| &raw.lengths))
     };
     raw.iter().map(|raw| raw.curve(used(raw), best(used(raw)).as_ref())).collect()
+}
+
+/// The tasks of a sample: all of them, as the reference answer counts them, where the workload has
+/// several phases; else those that were asked for.
+fn tasks(record: &Record, cell: &Cell) -> Option<u64> {
+    let id = &cell.id;
+    let reference = record.references.iter().find(|reference| {
+        (&reference.workload, &reference.parameters, &reference.input)
+            == (&id.workload, &id.parameters, &id.input)
+    });
+    let counted = reference.and_then(|reference| {
+        let count = reference.answer.get(COUNT)?;
+        count.as_u64().or_else(|| count.as_str()?.parse().ok())
+    });
+    counted.or_else(|| id.parameters.get(COUNT)?.parse().ok())
 }
 
 /// A curve before anything is known of the others.
@@ -153,19 +168,19 @@ struct Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    fn add(&mut self, cell: &'a Cell, length: &str, cores: u32) {
+    fn add(&mut self, cell: &'a Cell, length: &str, tasks: Option<u64>, cores: u32) {
         if let Some(failure) = cell.failure() {
             self.failure.get_or_insert(failure);
             return;
         }
-        let number = |name: &str| cell.id.parameters.get(name).and_then(|text| text.parse().ok());
-        let (Some(work), Some(tasks)) = (number(length), number(COUNT)) else { return };
+        let work = cell.id.parameters.get(length).and_then(|text| text.parse().ok());
+        let (Some(work), Some(tasks)) = (work, tasks) else { return };
         let Some(times) = Times::of(cell) else { return };
         // A wall time and its granularity differ by a factor, and logarithms by a summand.
-        let factor = granularity(1.0, cell.id.workers, cores, tasks as u64).ln();
+        let factor = granularity(1.0, cell.id.workers, cores, tasks).ln();
         let logs = times.logs(times.cold).iter().map(|(round, log)| (*round, log + factor));
         self.lengths.push(Length { work, logs: logs.collect() });
-        self.tasks.push(tasks as u64);
+        self.tasks.push(tasks);
     }
 
     fn curve(&self, cores: u32, best: Option<&Best>) -> Curve<'a> {

@@ -256,6 +256,24 @@ fn sweeps_are_told_apart_by_what_they_hold_fixed_and_best_rates_by_cores() {
 }
 
 #[test]
+fn tasks_of_all_phases_count_as_the_answer_says() {
+    let mut record = record(swept_by("threads", &SLOW));
+    record.references = record
+        .cells
+        .iter()
+        .map(|cell| crate::Reference {
+            workload: "spin".to_owned(),
+            parameters: cell.id.parameters.clone(),
+            input: None,
+            answer: serde_json::json!({ "tasks": "4000" }),
+        })
+        .collect();
+    let point = curves(&record)[0].curves[0].points[0];
+    assert_eq!(point.tasks, 4_000);
+    assert!((point.granularity - 503.2 / 4.0).abs() < 0.1, "{point:?}");
+}
+
+#[test]
 fn a_curve_with_a_failed_length_keeps_its_points_and_loses_its_figures() {
     let mut cells = swept_by("threads", &SLOW);
     cells[1].launches.push(fixture::failed_by(6, FailureKind::Died, "signal 9"));
