@@ -4,6 +4,7 @@
 //! it needs no network, no script and no file beside it.
 
 mod closing;
+mod granularity;
 mod tables;
 mod trust;
 mod workload;
@@ -28,7 +29,7 @@ pub(crate) fn page(record: &Record) -> String {
         fill(&mut html);
         html
     };
-    let claim = view::claim(&groups);
+    let claim = crate::granularity::claim_of(record).unwrap_or_else(|| view::claim(&groups));
     let page = Html::fill(
         PAGE,
         &[
@@ -38,8 +39,8 @@ pub(crate) fn page(record: &Record) -> String {
             ("style", &part(&|h| _ = h.raw(STYLE))),
             ("claim", &part(&|h| header(h, record, &claim))),
             ("trust", &trust::section(record, &groups)),
-            ("contents", &part(&|h| contents(h, &groups))),
-            ("workloads", &workload::sections(record, &groups)),
+            ("contents", &part(&|h| contents(h, record, &groups))),
+            ("workloads", &sections(record, &groups)),
             ("failures", &closing::failures(&groups)),
             ("limits", &closing::limits(record, &groups)),
             ("method", &part(&|h| _ = h.raw(METHOD))),
@@ -72,9 +73,16 @@ fn header(html: &mut Html, record: &Record, claim: &str) {
     html.element("p", "lede", view::setting(record));
 }
 
+fn sections(record: &Record, groups: &[Group<'_>]) -> Html {
+    match record.header.granularity {
+        Some(_) => granularity::sections(record, groups),
+        None => workload::sections(record, groups),
+    }
+}
+
 /// The groups with what was found about each, as links.
-fn contents(html: &mut Html, groups: &[Group<'_>]) {
-    if groups.len() < 2 {
+fn contents(html: &mut Html, record: &Record, groups: &[Group<'_>]) {
+    if groups.len() < 2 || record.header.granularity.is_some() {
         return;
     }
     html.raw("<nav aria-label=\"Workloads\">\n<ul>\n");

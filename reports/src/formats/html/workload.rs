@@ -96,16 +96,16 @@ fn bound(html: &mut Html, group: &Group<'_>) {
 }
 
 /// Everything around a chart.
-struct Frame<'a> {
-    id: String,
-    title: String,
-    sub: String,
-    read: &'a str,
-    doubt: String,
+pub(super) struct Frame<'a> {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) sub: String,
+    pub(super) read: &'a str,
+    pub(super) doubt: String,
 }
 
 impl Frame<'_> {
-    fn write(&self, html: &mut Html, figure: &Figure, table: impl FnOnce(&mut Html)) {
+    pub(super) fn write(&self, html: &mut Html, figure: &Figure, table: impl FnOnce(&mut Html)) {
         html.raw("<figure>\n").element("h3", "", &self.title).element("p", "sub", &self.sub);
         html.raw("<div class=\"chart\" tabindex=\"0\" role=\"group\"")
             .attribute("aria-label", &self.title)
