@@ -1,6 +1,6 @@
 //! A sweep over the length of a task: one section for all its lengths.
 
-use manyhands_record::format::ABSENT;
+use manyhands_record::format::{ABSENT, duration_within, percent};
 use manyhands_record::models::granularity::{Curve, Share, Sweep, curves};
 use manyhands_record::{Group, Record};
 
@@ -76,7 +76,7 @@ fn table(html: &mut Html, sweep: &Sweep<'_>) {
             Ok([cost, metg, ..]) => {
                 number(html, &cost);
                 number(html, &metg);
-                curve.at.iter().for_each(|found| number(html, &share(*found)));
+                curve.at.iter().for_each(|found| share(html, *found));
             }
         }
         html.raw("</tr>\n");
@@ -84,17 +84,23 @@ fn table(html: &mut Html, sweep: &Sweep<'_>) {
     html.raw("</tbody></table>\n</div>\n");
 }
 
-/// `88.2 % (87.9 to 88.6)`.
-fn share(found: Option<Share>) -> String {
-    use manyhands_record::format::percent;
-    let Some(Share { share, interval }) = found else { return ABSENT.to_owned() };
-    match interval {
-        None => percent(share),
-        Some(i) => format!("{} ({} to {})", percent(share), hundredths(i.low), hundredths(i.high)),
-    }
+/// A share, and its interval on a line of its own: three of them stand side by side.
+fn share(html: &mut Html, found: Option<Share>) {
+    html.open("td", "n");
+    match found {
+        None => html.text(ABSENT),
+        Some(Share { share, interval: None }) => html.text(percent(share)),
+        Some(Share { share, interval: Some(interval) }) => html
+            .text(percent(share))
+            .raw("<br/><span class=\"small muted\">")
+            .text(format_args!("{} to {}", tenths(interval.low), tenths(interval.high)))
+            .raw("</span>"),
+    };
+    html.raw("</td>");
 }
 
-fn hundredths(share: f64) -> String {
+/// A share of 1 in percent, without the sign.
+fn tenths(share: f64) -> String {
     units::plain((share * 1_000.0).round() / 10.0)
 }
 
@@ -110,13 +116,12 @@ fn points(html: &mut Html, sweep: &Sweep<'_>) {
 }
 
 fn rows(html: &mut Html, name: &str, curve: &Curve<'_>) {
-    use manyhands_record::format::duration_within;
     for point in &curve.points {
         html.raw("<tr><th scope=\"row\" class=\"name\"><bdi>").text(name).raw("</bdi></th>");
         number(html, &units::plain(point.work));
         number(html, &point.tasks.to_string());
         number(html, &duration_within(point.granularity, point.interval));
-        number(html, &share(point.efficiency));
+        share(html, point.efficiency);
         html.raw("</tr>\n");
     }
 }
