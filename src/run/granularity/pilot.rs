@@ -184,6 +184,8 @@ impl<'a, 'b> Pilot<'a, 'b> {
             start_timeout: timeout,
             slice: Duration::ZERO,
             samples: 1,
+            sequence: 0,
+            folder: None,
         };
         let launched = self.launcher.launch(&order)?;
         let sound = launched.launch.failure.is_none();
