@@ -72,7 +72,7 @@ mod tests {
     fn a_cost_of_next_to_nothing_still_gives_lengths_of_at_least_one_unit() {
         let lengths = lengths(1.25, 1.0, Limits { min: 1, max: 100_000 });
         assert_eq!(lengths.first(), Some(&1));
-        assert_eq!(lengths.last(), Some(&92_682));
+        assert_eq!(lengths.last(), Some(&100_000));
         assert!(lengths.contains(&3), "{lengths:?}");
     }
 
