@@ -124,11 +124,12 @@ fn sample(running: &mut dyn Running) -> Result<WireResult, Failure> {
     running.reset()?;
     // Workers are asked before our own reading is taken and after it: asking is not the sample's.
     let workers = running.workers_usage()?;
-    let before = workers + Usage::now();
+    let before = workers + own(running);
     let clock = Clock::start();
     let answer = running.sample()?;
     let wall_ns = clock.elapsed_ns();
-    let used = (Usage::now() + running.workers_usage()?).since(&before);
+    let used = (own(running) + running.workers_usage()?).since(&before);
+    running.after_sample()?;
     let (answer, tolerances) = answer.into_parts();
     let counters = running.counters();
     Ok(WireResult {
@@ -145,6 +146,11 @@ fn sample(running: &mut dyn Running) -> Result<WireResult, Failure> {
     })
 }
 
+/// What this process has used, if it is part of what is measured.
+fn own(running: &dyn Running) -> Usage {
+    if running.works_elsewhere() { Usage::default() } else { Usage::now() }
+}
+
 fn start(
     order: &WirePrepare,
     catalogue: &Catalogue,
@@ -153,6 +159,9 @@ fn start(
     if order.protocol != PROTOCOL {
         let reason = format!("protocol {} is not known, only {PROTOCOL}", order.protocol);
         return Err(refuse(reason));
+    }
+    if let Some(command) = &order.command {
+        return super::command::start(order, command);
     }
     let entry = catalogue.get(&order.workload).map_err(|e| input_failure(InputError(e)))?;
     let definition = entry.definition;

@@ -100,6 +100,11 @@ impl<'a> Cell<'a> {
         self.supervisor.id()
     }
 
+    /// The cell's own process; absent where the system does not tell.
+    pub fn process_id(&self) -> Option<u32> {
+        crate::measure::children(self.supervisor_id()).first().copied()
+    }
+
     /// Has the input loaded and the executor started.
     ///
     /// # Errors

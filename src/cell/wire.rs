@@ -47,6 +47,27 @@ pub struct WirePrepare {
     pub chunk: Chunk,
     /// What the launch is for.
     pub mode: Mode,
+    /// A program of the user's own, which takes the place of workload and executor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<WireCommand>,
+}
+
+/// A program of the user's own, its placeholders filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireCommand {
+    /// The program's file.
+    pub program: PathBuf,
+    /// The program as it was typed, and its arguments.
+    pub words: Vec<String>,
+    /// Run before each sample, untimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepare: Option<Vec<String>>,
+    /// Run after each sample, untimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleanup: Option<Vec<String>>,
+    /// Whether the digest of its standard output is the answer; else its exit code is.
+    #[serde(default)]
+    pub check_output: bool,
 }
 
 /// From the cell to the parent; `ended` comes from the cell's supervisor.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod arguments;
+mod command;
 mod completions;
 mod data;
 mod demo;

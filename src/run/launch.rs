@@ -125,6 +125,7 @@ impl Launcher<'_> {
             workers: id.workers,
             chunk: id.chunk,
             mode: order.mode,
+            command: order.cell.executor.command().cloned(),
         }
     }
 }
@@ -166,7 +167,12 @@ fn watch(
     order: &Order<'_>,
     launched: &mut Launched,
 ) -> Result<Memory, LaunchError> {
-    match Watch::start(Tree::below(cell.supervisor_id())) {
+    let mut tree = Tree::below(cell.supervisor_id());
+    if order.cell.executor.command().is_some() {
+        // A command's memory is its own: our process, which only waits for it, is no part of it.
+        tree = tree.without(cell.process_id());
+    }
+    match Watch::start(tree) {
         Ok(watch) => {
             let taken = take_sample(cell, order, launched);
             let memory = watch.stop();

@@ -1,5 +1,6 @@
 //! A run: the plan, the references, the rounds, the record.
 
+pub mod commands;
 mod header;
 pub mod input;
 mod journal;
@@ -8,6 +9,7 @@ pub mod options;
 pub mod order;
 pub mod plan;
 mod resume;
+mod template;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -25,7 +27,7 @@ use journal::Journal;
 pub use journal::write_whole;
 use launch::{Interrupted, Launched, Launcher, MOST_SAMPLES, Order};
 use options::{BASELINE_TIMEOUT, Options, SHORTEST_TIMEOUT, TIMEOUT_FACTOR};
-use plan::{Plan, PlannedCell};
+use plan::{Contender, Plan, PlannedCell};
 pub use resume::Resumed;
 
 /// The record's name in the folder of its run.
@@ -249,12 +251,15 @@ impl Run<'_> {
     }
 
     fn baseline(&mut self, number: usize) -> Result<Baseline, Stop> {
+        if !self.options.commands.commands.is_empty() {
+            return self.command_baseline(number);
+        }
         let group = &self.plan.groups[number];
         let one = std::num::NonZeroU32::MIN;
-        let id = group.cell_id(ExecutorName::Sequential, one, self.options.chunk);
+        let executor = Contender::Executor(ExecutorName::Sequential);
+        let id = group.cell_id(&executor, one, self.options.chunk);
         let what = format!("{}: the reference answer", id.workload);
-        let cell =
-            PlannedCell { group: number, executor: ExecutorName::Sequential, workers: one, id };
+        let cell = PlannedCell { group: number, executor, workers: one, id };
         self.observer.launching(self.done, self.total, &what);
         let order = Order {
             group,

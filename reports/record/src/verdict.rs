@@ -16,6 +16,10 @@ use crate::{Cell, CellId, Record, WorkloadText};
 /// The executor that is the baseline of every speed-up.
 pub const BASELINE: &str = "sequential";
 
+/// The workload of programs of the user's own. They have no sequential form: the baseline of their
+/// speed-ups is the first of them with one worker.
+pub const COMMAND: &str = "command";
+
 /// A difference up to this is a tie, however sure: 2 %.
 const SMALLEST: f64 = 1.02;
 
@@ -39,7 +43,8 @@ pub struct Group<'a> {
     pub input: Option<&'a str>,
     /// In the order of the plan.
     pub cells: Vec<CellSummary<'a>>,
-    /// The sequential cell that speed-ups refer to; the fastest, should there be several.
+    /// The sequential cell, or the first command's with one worker, that speed-ups refer to; the
+    /// fastest, should there be several.
     pub baseline: Option<usize>,
     /// The cell with the shortest time. Whether it deserves the name, its `ties` and the
     /// verdicts of the others say.
@@ -51,6 +56,20 @@ pub struct Group<'a> {
 }
 
 impl Group<'_> {
+    /// What speed-ups refer to, in words.
+    pub fn baseline_name(&self) -> &'static str {
+        let mut ids = self.cells.iter().map(|cell| &cell.cell.id);
+        let first = match ids.next() {
+            Some(id) if id.workload == COMMAND => id,
+            _ => return BASELINE,
+        };
+        match ids.all(|id| id.executor == first.executor) {
+            true => "one worker of its own",
+            false if first.executor.contains("{workers}") => "one worker of the first command",
+            false => "the first command",
+        }
+    }
+
     /// The other cells with a time, if they share too few rounds with the winner to be compared
     /// with it.
     pub fn undecided(&self) -> Vec<usize> {
@@ -115,7 +134,7 @@ fn group<'a>(
         version,
         parameters,
         input,
-        baseline: fastest(&summaries, |cell| cell.cell.id.executor == BASELINE),
+        baseline: baseline(&summaries),
         winner: fastest(&summaries, |_| true),
         cells: summaries,
         ties: Vec::new(),
@@ -123,6 +142,18 @@ fn group<'a>(
     };
     compare(&mut group, &times);
     group
+}
+
+/// The sequential cell; among commands, the first one's with one worker.
+fn baseline(cells: &[CellSummary<'_>]) -> Option<usize> {
+    let first = &cells.first()?.cell.id;
+    fastest(cells, |cell| {
+        let id = &cell.cell.id;
+        match first.workload.as_str() {
+            COMMAND => id.executor == first.executor && id.workers == 1,
+            _ => id.executor == BASELINE,
+        }
+    })
 }
 
 /// The cell with the shortest time among those that qualify; the first of equals.
