@@ -17,6 +17,7 @@ use manyhands_contract::{
     Answer, Code, Definition, Entry, Kind, Parameter, ParameterKind, Parameters, Preset,
     ProbeError, Shape,
 };
+use manyhands_record::journal::Line;
 use manyhands_record::verdict::COMMAND;
 use manyhands_record::{Failure, Mode, Reference};
 
@@ -28,7 +29,6 @@ use super::{Baseline, Run, Stop};
 use crate::cell::command::unchecked_answer;
 use crate::cell::wire::WireCommand;
 use crate::error::Error;
-use manyhands_record::journal::Line;
 
 /// The placeholder that `-w` gives values to.
 const WORKERS: &str = "workers";
@@ -46,6 +46,13 @@ pub struct Commands {
     pub cleanup: Option<String>,
     /// Whether what the commands print must be the same.
     pub check_output: bool,
+}
+
+impl Commands {
+    /// Whether a run is one of executors and not of commands.
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
 }
 
 /// What the record says of commands as a workload. Its parameters are what is not in a command's
@@ -367,21 +374,21 @@ impl Run<'_> {
     /// that comes through, each tried once in the order given. Where outputs are not compared the
     /// answer is known beforehand.
     pub(super) fn command_baseline(&mut self, number: usize) -> Result<Baseline, Stop> {
-        let mut tried = BTreeSet::new();
+        let mut seen = BTreeSet::new();
         let of_group = self.plan.cells.iter().filter(|cell| cell.group == number);
         let cells: Vec<PlannedCell> =
-            of_group.filter(|cell| tried.insert(&cell.id.executor)).cloned().collect();
-        let mut first = None;
+            of_group.filter(|cell| seen.insert(&cell.id.executor)).cloned().collect();
+        let mut tried = Vec::new();
         for cell in &cells {
-            let baseline = self.try_command(cell)?;
-            let came_through = baseline.failure.is_none();
-            first = if came_through { Some(baseline) } else { first.or(Some(baseline)) };
-            if came_through {
+            tried.push(self.try_command(cell)?);
+            if tried.last().is_some_and(|baseline| baseline.failure.is_none()) {
                 break;
             }
         }
         self.done += 1;
-        let baseline = first.expect("a run of commands has at least one");
+        // There is at least one: no plan of commands is without cells.
+        let sound = tried.iter().position(|baseline| baseline.failure.is_none());
+        let baseline = tried.swap_remove(sound.unwrap_or(0));
         if let (Some(answer), Some(cell)) = (&baseline.answer, cells.first()) {
             self.journal.append(Line::Reference(Reference {
                 workload: cell.id.workload.clone(),

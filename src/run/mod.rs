@@ -251,7 +251,7 @@ impl Run<'_> {
     }
 
     fn baseline(&mut self, number: usize) -> Result<Baseline, Stop> {
-        if !self.options.commands.commands.is_empty() {
+        if !self.options.commands.is_empty() {
             return self.command_baseline(number);
         }
         let group = &self.plan.groups[number];

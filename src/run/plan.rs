@@ -128,7 +128,7 @@ impl Plan {
         cores: u32,
         scratch: &Path,
     ) -> Result<Self, Error> {
-        if !options.commands.commands.is_empty() {
+        if !options.commands.is_empty() {
             return super::commands::plan(options, cores);
         }
         let entries = chosen(catalogue, options)?;

@@ -1,6 +1,7 @@
 //! What CI runs, on any machine: `cargo xtask test`.
 
 mod docs;
+mod fidelity;
 mod loom;
 mod overhead;
 mod page;
@@ -14,6 +15,7 @@ cargo xtask test               everything that must hold: format, lints, tests, 
 cargo xtask loom               every interleaving of the code that shares memory
 cargo xtask docs               run the commands that the book and the README show
 cargo xtask overhead [--json]  each executor against the same loop written by hand
+cargo xtask fidelity [--json]  the same figures as criterion and hyperfine, within 2 %
 ";
 
 fn main() -> ExitCode {
@@ -25,6 +27,8 @@ fn main() -> ExitCode {
         ["docs"] => docs::docs(),
         ["overhead"] => overhead::overhead(false),
         ["overhead", "--json"] => overhead::overhead(true),
+        ["fidelity"] => fidelity::fidelity(false),
+        ["fidelity", "--json"] => fidelity::fidelity(true),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

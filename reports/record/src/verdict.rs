@@ -321,6 +321,36 @@ mod tests {
         group.cells.iter().map(|cell| (verdict(cell.speedup), verdict(cell.vs_best))).collect()
     }
 
+    fn command(executor: &str, workers: u32, ns: u64) -> Cell {
+        let mut cell = timed(executor, &six(ns, 0));
+        cell.id.workload = COMMAND.to_owned();
+        cell.id.workers = workers;
+        cell
+    }
+
+    #[test]
+    fn commands_are_compared_with_the_first_ones_one_worker() {
+        let tool = "./tool -j{workers}";
+        let mut cells = vec![command(tool, 2, 520_000), command(tool, 1, 1_000_000)];
+        let own = record(cells.clone());
+        let group = only(&own);
+        assert_eq!((group.baseline, group.baseline_name()), (Some(1), "one worker of its own"));
+        assert_eq!(group.cells[0].speedup.unwrap().verdict, Verdict::Faster);
+        cells.push(command("./other", 1, 300_000));
+        let several = record(cells);
+        let group = only(&several);
+        let expected = (Some(1), "one worker of the first command");
+        assert_eq!((group.baseline, group.baseline_name()), expected);
+        let plain = record(vec![command("./a", 1, 9_000), command("./b", 1, 7_000)]);
+        assert_eq!(only(&plain).baseline_name(), "the first command");
+    }
+
+    #[test]
+    fn commands_without_a_run_of_one_worker_have_no_baseline() {
+        let record = record(vec![command("./tool {workers}", 2, 9_000), command("./b", 1, 7_000)]);
+        assert_eq!(only(&record).baseline, None);
+    }
+
     #[test]
     fn clear_differences_are_told_and_small_ones_are_ties() {
         use Verdict::{Faster, Slower, Tie};

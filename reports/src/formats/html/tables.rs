@@ -78,7 +78,8 @@ pub(super) fn times(html: &mut Html, group: &Group<'_>, rows: &[Row]) {
 
 pub(super) fn speedups(html: &mut Html, group: &Group<'_>, rows: &[Row]) {
     let columns = [("speed-up", true), ("95 % interval", true)];
-    let caption = format!("{}: sequential time divided by the executor's", group.label);
+    let caption =
+        format!("{}: time of {} divided by the executor's", group.label, group.baseline_name());
     table(html, &caption, &columns, rows, |html, _, row| {
         number(html, row.speedup.map(|found| ratio(found.point)));
         number(html, row.speedup.and_then(|found| found.interval).map(units::range));
@@ -109,8 +110,11 @@ pub(super) fn cells(html: &mut Html, group: &Group<'_>, rows: &[Row], cells: &[u
         ("memory", true),
         ("remarks", false),
     ];
-    let caption = "Times are of one run of the work. Speed-up and verdict compare with sequential, the verdict corrected for the number of comparisons; memory is the peak.";
-    table(html, caption, &columns, rows, |html, n, row| {
+    let caption = format!(
+        "Times are of one run of the work. Speed-up and verdict compare with {}, the verdict corrected for the number of comparisons; memory is the peak.",
+        group.baseline_name()
+    );
+    table(html, &caption, &columns, rows, |html, n, row| {
         let cell = &group.cells[cells[n]];
         if let Err(gap) = &row.time {
             return missing(html, gap, columns.len());

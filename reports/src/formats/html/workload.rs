@@ -165,7 +165,15 @@ fn speedups(html: &mut Html, record: &Record, group: &Group<'_>, rows: &[Row], i
     let frame = Frame {
         id: format!("{id}-speedup"),
         title: view::speedup_title(group),
-        sub: sub(group, "Sequential time divided by the executor's, paired by round", true, true),
+        sub: sub(
+            group,
+            &format!(
+                "Time of {} divided by the executor's, paired by round",
+                group.baseline_name()
+            ),
+            true,
+            true,
+        ),
         read: "Higher is faster; 2x is half the time. A line that follows the dashed one gets all that \
                its workers could give; a line that bends away pays for handing out work, for sharing, or for a limit that all run into.",
         doubt: view::speedup_doubt(record, group, &ideal),
