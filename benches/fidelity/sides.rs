@@ -54,7 +54,7 @@ fn function(this: &str, name: &'static str) -> Comparison {
         }),
         theirs: Box::new(move |folder| {
             run(&theirs, &["criterion", name, text(folder)?])?;
-            let file = folder.join(name).join("new/estimates.json");
+            let file = folder.join(name).join("call/new/estimates.json");
             number(&json(&file)?, "/median/point_estimate", &file)
         }),
     }
