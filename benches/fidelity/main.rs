@@ -9,7 +9,7 @@
 //! The two sides of a comparison take turns in short blocks, A B B A and then B A A B, so that a
 //! machine that gets slower or faster meanwhile does so for both; each block is a process of its
 //! own. A round of four blocks gives one ratio. Rounds go on until the 95 % interval of their
-//! geometric mean is narrower than +-1 %, or there were sixteen. What must be within 2 % is the
+//! geometric mean is narrower than +-1 %, or there were twelve. What must be within 2 % is the
 //! median of the rounds' ratios, of times that are medians themselves.
 
 mod functions;
@@ -54,7 +54,7 @@ fn compare(words: &[&str]) -> Result<()> {
         wanted.is_empty() || wanted.iter().any(|part| comparison.what.contains(**part))
     };
     if !json {
-        println!("{:<34}{:<11}{:>8}  {:<16}rounds", "", "against", "ratio", "95 % interval");
+        println!("{:<38}{:<11}{:>8}  {:<16}rounds", "", "against", "ratio", "95 % interval");
     }
     let mut outside = Vec::new();
     for comparison in all.iter().filter(wanted) {
@@ -75,15 +75,19 @@ fn print(comparison: &Comparison, found: &Found, json: bool) {
         return;
     }
     let interval = interval.map_or("-".to_owned(), |i| format!("[{:.4}, {:.4}]", i.low, i.high));
-    println!("{what:<34}{against:<11}{ratio:>8.4}  {interval:<16}{rounds:>6}");
+    println!("{what:<38}{against:<11}{ratio:>8.4}  {interval:<16}{rounds:>6}");
 }
 
 fn complaint(comparison: &Comparison, found: &Found) -> String {
     let Comparison { what, against, .. } = comparison;
     let Found { ratio, rounds, least, most, .. } = found;
     let (low, high) = (ALLOWED.start(), ALLOWED.end());
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
     format!(
         "{what}: manyhands measures {ratio:.4} times what {against} does, allowed are {low} to \
-         {high}; its {rounds} rounds gave {least:.4} to {most:.4}"
+         {high}; its {rounds} rounds gave {least:.4} to {most:.4}, at a load \
+         of {load}: on a busy machine it matters to the scheduler how long a program has run, and \
+         the two run for different times"
     )
 }

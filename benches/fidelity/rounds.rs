@@ -12,7 +12,7 @@ use crate::sides::{Comparison, Result};
 const LEAST_ROUNDS: usize = 6;
 
 /// Rounds, at most.
-const MOST_ROUNDS: usize = 16;
+const MOST_ROUNDS: usize = 12;
 
 /// The half-width of the interval at which rounds end.
 const NARROW: f64 = 0.01;

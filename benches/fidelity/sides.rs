@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use manyhands_record::{Record, groups};
+use manyhands_record::statistics::quantile::median;
+use manyhands_record::{Mode, Record};
 use serde_json::Value as Json;
 
 use crate::functions;
@@ -102,14 +103,17 @@ fn short(line: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The time that a report would show.
+/// The median of all samples but each launch's first, which is the cold one: of single executions,
+/// as the other side's. (A report shows the geometric mean of the launches' medians, which says
+/// more about several launches and is another figure where one of them was disturbed.)
 fn by_manyhands(program: &str, words: &[&str], folder: &Path) -> Result<f64> {
     let out = folder.join("out");
     run(program, &[words, &["--out", text(&out)?, "--json"]].concat())?;
     let record = Record::read(out.join("record.json")).map_err(|error| error.to_string())?;
-    let groups = groups(&record);
-    let time = groups.first().and_then(|group| group.cells.first()?.time);
-    time.map(|time| time.ns).ok_or_else(|| "the run gave no time".to_owned())
+    let launches = record.cells.iter().flat_map(|cell| cell.sound_launches(Mode::Time));
+    let warm = launches.flat_map(|launch| launch.samples.iter().skip(1));
+    let warm: Vec<f64> = warm.map(|sample| sample.wall_ns as f64).collect();
+    median(&warm).ok_or_else(|| "the run gave no time".to_owned())
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<()> {
