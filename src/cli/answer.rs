@@ -12,7 +12,7 @@ use crate::error::{Error, Exit};
 use crate::executors::ExecutorName;
 use crate::run::launch::{Launcher, Order};
 use crate::run::options::{BASELINE_TIMEOUT, Options};
-use crate::run::plan::{Contender, Group, PlannedCell};
+use crate::run::plan::{Group, PlannedCell};
 use crate::signals::Interrupt;
 
 #[derive(Debug, Args)]
@@ -65,9 +65,8 @@ fn once(
     reference: Option<&Answer>,
     chunk: Chunk,
 ) -> Result<Answer, Error> {
-    let contender = Contender::Executor(executor);
-    let id = group.cell_id(&contender, workers, chunk);
-    let cell = PlannedCell { group: 0, executor: contender, workers, id };
+    let id = group.cell_id(executor, workers, chunk);
+    let cell = PlannedCell { group: 0, executor: executor.into(), workers, id };
     let order = Order {
         group,
         cell: &cell,

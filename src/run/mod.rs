@@ -27,7 +27,7 @@ use journal::Journal;
 pub use journal::write_whole;
 use launch::{Interrupted, Launched, Launcher, MOST_SAMPLES, Order};
 use options::{BASELINE_TIMEOUT, Options, SHORTEST_TIMEOUT, TIMEOUT_FACTOR};
-use plan::{Contender, Plan, PlannedCell};
+use plan::{Plan, PlannedCell};
 pub use resume::Resumed;
 
 /// The record's name in the folder of its run.
@@ -256,9 +256,9 @@ impl Run<'_> {
         }
         let group = &self.plan.groups[number];
         let one = std::num::NonZeroU32::MIN;
-        let executor = Contender::Executor(ExecutorName::Sequential);
-        let id = group.cell_id(&executor, one, self.options.chunk);
+        let id = group.cell_id(ExecutorName::Sequential, one, self.options.chunk);
         let what = format!("{}: the reference answer", id.workload);
+        let executor = ExecutorName::Sequential.into();
         let cell = PlannedCell { group: number, executor, workers: one, id };
         self.observer.launching(self.done, self.total, &what);
         let order = Order {

@@ -159,9 +159,9 @@ impl Plan {
             let counts: &[_] =
                 if *executor == ExecutorName::Sequential { &[NonZeroU32::MIN] } else { &workers };
             for workers in counts {
-                let (executor, workers) = (Contender::Executor(*executor), *workers);
-                let id = group.cell_id(&executor, workers, options.chunk);
+                let id = group.cell_id(executor, *workers, options.chunk);
                 if seen.insert(id.clone()) {
+                    let (executor, workers) = ((*executor).into(), *workers);
                     self.cells.push(PlannedCell { group: number, executor, workers, id });
                 }
             }
@@ -195,14 +195,19 @@ impl Group {
         Ok(Self { entry, parameters, input, digest, bound })
     }
 
-    /// What identifies a cell of this group in records.
-    pub fn cell_id(&self, executor: &Contender, workers: NonZeroU32, chunk: Chunk) -> CellId {
+    /// What identifies a cell of this group in records. `executor`: a [`Contender`] or its name.
+    pub fn cell_id(
+        &self,
+        executor: impl fmt::Display,
+        workers: NonZeroU32,
+        chunk: Chunk,
+    ) -> CellId {
         CellId {
             workload: self.entry.definition.name.to_owned(),
             version: self.entry.definition.version,
             parameters: self.parameters.texts(),
             input: self.digest.clone(),
-            executor: executor.as_str().to_owned(),
+            executor: executor.to_string(),
             workers: workers.get(),
             chunk,
             label: None,
