@@ -116,18 +116,19 @@ struct Memory(Vec<u64>);
 
 impl Function for Memory {
     const DEFINITION: &'static Definition =
-        &definition("memory", Kind::Cpu, "the sum of 512 KiB out of the caches, 64 times");
+        &definition("memory", Kind::Cpu, "the sum of 128 KiB out of the caches, 256 times");
 
     fn new() -> Self {
-        Self((0..64 << 10).collect())
+        Self((0..16 << 10).collect())
     }
 
     #[inline(never)]
     fn call(&self) -> u64 {
-        // Small enough to be in a cache of the core's own from the second pass on. What is larger
+        // Small enough to be in a cache of the core's own from the second pass on, wherever its
+        // pages lie. What is larger
         // takes more executions to settle in a shared cache than a launch has, and criterion warms
         // up for as long as it is told to: the two would not measure the same.
-        (0..64).fold(0, |sum, pass| {
+        (0..256).fold(0, |sum, pass| {
             black_box(&self.0).iter().fold(sum, |sum, x| sum ^ x.wrapping_mul(31 + pass))
         })
     }
@@ -137,7 +138,7 @@ struct Allocation;
 
 impl Function for Allocation {
     const DEFINITION: &'static Definition =
-        &definition("allocation", Kind::Cpu, "20,000 buffers in a tree, made and dropped");
+        &definition("allocation", Kind::Cpu, "2,000 buffers in a tree, made and dropped, 10 times");
 
     fn new() -> Self {
         Self
@@ -145,10 +146,16 @@ impl Function for Allocation {
 
     #[inline(never)]
     fn call(&self) -> u64 {
-        let tree: BTreeMap<u64, Vec<u8>> = (0..20_000_u64)
-            .map(|i| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15), vec![1; 16 + i as usize % 200]))
-            .collect();
-        tree.values().map(|buffer| buffer.len() as u64).sum()
+        (0..10)
+            .map(|_| {
+                let mut tree: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+                for i in 0..2_000_u64 {
+                    let key = i.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                    tree.insert(key, vec![1; 16 + i as usize % 200]);
+                }
+                black_box(&tree).values().map(|buffer| buffer.len() as u64).sum::<u64>()
+            })
+            .sum()
     }
 }
 
