@@ -81,7 +81,7 @@ fn answer(
 ) -> Result<Answer, String> {
     let workers = NonZeroU32::new(workers).expect("positive");
     let id = group.cell_id(executor, workers, Chunk::Auto);
-    let cell = PlannedCell { group: 0, executor, workers, id };
+    let cell = PlannedCell { group: 0, executor: executor.into(), workers, id };
     let order = Order {
         group,
         cell: &cell,

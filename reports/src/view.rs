@@ -6,6 +6,7 @@ use manyhands_record::format::{bytes, duration, percent, ratio, ratio_within};
 use manyhands_record::models::ceiling::{self, Limit};
 use manyhands_record::models::per_worker::Split;
 use manyhands_record::models::{self, Fit};
+use manyhands_record::verdict::BASELINE;
 use manyhands_record::{
     CellId, CellSummary, Chunk, Failure, FailureKind, Group, Mode, Ratio, Record, Verdict, aa,
     sentence,
@@ -125,6 +126,7 @@ pub(crate) fn ideal(group: &Group<'_>, record: &Record) -> Ideal {
     let ceiling = ceiling::of_group(group, record)
         .filter(|ceiling| !matches!(ceiling.limit, Limit::Cores { .. } | Limit::Quota { .. }));
     Ideal {
+        baseline: baseline_mark(group),
         cores: computes.then_some(record.header.machine.usable_cores.max(1)),
         ceiling: ceiling.map(|ceiling| (ceiling.speedup, redact(&ceiling.limit.to_string()))),
     }
@@ -197,13 +199,13 @@ pub(crate) fn speedup_title(group: &Group<'_>) -> String {
     let compared = group.cells.iter().filter_map(|cell| Some((cell, cell.speedup?)));
     let best = compared.max_by(|a, b| a.1.estimate.total_cmp(&b.1.estimate));
     let Some((cell, speedup)) = best else {
-        return "There is nothing to compare with sequential".to_owned();
+        return format!("There is nothing to compare with {}", group.baseline_name());
     };
-    let (name, times) = (name(cell), ratio(speedup.estimate));
+    let (name, times, baseline) = (name(cell), ratio(speedup.estimate), group.baseline_name());
     match speedup.verdict {
-        Verdict::Faster => format!("{name} came to {times} the speed of sequential"),
-        Verdict::Slower => "Nothing was as fast as sequential".to_owned(),
-        Verdict::Tie => "Nothing was faster than sequential".to_owned(),
+        Verdict::Faster => format!("{name} came to {times} the speed of {baseline}"),
+        Verdict::Slower => format!("Nothing was as fast as {baseline}"),
+        Verdict::Tie => format!("Nothing was faster than {baseline}"),
         Verdict::Inconclusive => {
             format!("{name} came to {times}, but there are too few rounds to be sure")
         }
@@ -221,6 +223,16 @@ pub(crate) fn memory_title(group: &Group<'_>) -> String {
             format!("{} needed {}, {} {}", name(most), bytes(high), name(least), bytes(low))
         }
         Some(((_, high), _)) => format!("All needed {}", bytes(high)),
+    }
+}
+
+/// The baseline in a word or two, where there is little room; in full it is
+/// [`Group::baseline_name`].
+pub(crate) fn baseline_mark(group: &Group<'_>) -> &'static str {
+    match group.baseline_name() {
+        BASELINE => BASELINE,
+        own if own.ends_with("its own") => "1 worker",
+        _ => "the first",
     }
 }
 
@@ -337,9 +349,11 @@ fn claim(groups: &[Group<'_>]) -> String {
         rest.map(|group| group.label.as_str()).collect()
     };
     let mut parts = Vec::new();
-    parts.extend(gained(&gains, groups.len()));
+    // Commands are a run of their own: there are never both baselines in one record.
+    let baseline = groups.first().map_or(BASELINE, Group::baseline_name);
+    parts.extend(gained(&gains, groups.len(), baseline));
     if let Some(place) = places(&without(true)) {
-        parts.push(format!("nothing beats sequential on {place}"));
+        parts.push(format!("nothing beats {baseline} on {place}"));
     }
     if let Some(place) = places(&without(false)) {
         parts.push(format!("no verdict on {place}"));
@@ -371,11 +385,11 @@ fn is_told(group: &Group<'_>) -> bool {
         && verdicts.all(|verdict| verdict.is_some_and(|v| v != Verdict::Inconclusive))
 }
 
-fn gained(gains: &[(&str, f64)], all: usize) -> Option<String> {
+fn gained(gains: &[(&str, f64)], all: usize, baseline: &str) -> Option<String> {
     let (best, most) = gains.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     if gains.len() > 3 {
         return Some(format!(
-            "faster than sequential on {} of {all} workloads, up to {} on {best}",
+            "faster than {baseline} on {} of {all} workloads, up to {} on {best}",
             gains.len(),
             ratio(*most)
         ));
@@ -383,7 +397,7 @@ fn gained(gains: &[(&str, f64)], all: usize) -> Option<String> {
     let ((first, gain), rest) = gains.split_first()?;
     let rest: String =
         rest.iter().map(|(label, gain)| format!(", {} on {label}", ratio(*gain))).collect();
-    Some(format!("up to {} as fast as sequential on {first}{rest}", ratio(*gain)))
+    Some(format!("up to {} as fast as {baseline} on {first}{rest}", ratio(*gain)))
 }
 
 /// Up to two names, or how many there are.
@@ -430,7 +444,7 @@ pub(crate) fn speedup_doubt(record: &Record, group: &Group<'_>, ideal: &Ideal) -
         doubts.push("Some of these cores are two halves of one: even perfect work stays below the ideal line there.".to_owned());
     }
     if doubts.is_empty() {
-        doubts.push("All of it rests on one baseline: if the sequential time is off, every point is off by as much.".to_owned());
+        doubts.push(format!("All of it rests on one baseline: if the time of {} is off, every point is off by as much.", group.baseline_name()));
     }
     doubts.join(" ")
 }

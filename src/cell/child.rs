@@ -133,12 +133,13 @@ fn sample(running: &mut dyn Running, counted: bool) -> Result<WireResult, Failur
     let counters = counted.then(|| Counters::attach(&own_tree()).ok()).flatten();
     // Workers are asked before our own reading is taken and after it: asking is not the sample's.
     let workers = running.workers_usage()?;
-    let before = workers + Usage::now();
+    let before = workers + own(running);
     let clock = Clock::start();
     let answer = running.sample()?;
     let wall_ns = clock.elapsed_ns();
-    let used = (Usage::now() + running.workers_usage()?).since(&before);
+    let used = (own(running) + running.workers_usage()?).since(&before);
     let counts = counters.map(Counters::detach).unwrap_or_default();
+    running.after_sample()?;
     let (answer, tolerances) = answer.into_parts();
     let counters = running.counters();
     Ok(WireResult {
@@ -156,6 +157,11 @@ fn sample(running: &mut dyn Running, counted: bool) -> Result<WireResult, Failur
     })
 }
 
+/// What this process has used, if it is part of what is measured.
+fn own(running: &dyn Running) -> Usage {
+    if running.works_elsewhere() { Usage::default() } else { Usage::now() }
+}
+
 fn start(
     order: &WirePrepare,
     catalogue: &Catalogue,
@@ -165,6 +171,9 @@ fn start(
     if order.protocol != PROTOCOL {
         let reason = format!("protocol {} is not known, only {PROTOCOL}", order.protocol);
         return Err(refuse(reason));
+    }
+    if let Some(command) = &order.command {
+        return super::command::start(order, command);
     }
     let entry = catalogue.get(&order.workload).map_err(|e| input_failure(InputError(e)))?;
     let definition = entry.definition;

@@ -1,6 +1,7 @@
 //! One measurement in its own process: see README.md in this folder.
 
 mod child;
+pub(crate) mod command;
 mod parent;
 mod probe;
 mod supervisor;

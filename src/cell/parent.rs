@@ -105,6 +105,11 @@ impl<'a> Cell<'a> {
         self.timeout = self.timeout.saturating_add(longer);
     }
 
+    /// The cell's own process; absent where the system does not tell.
+    pub fn process_id(&self) -> Option<u32> {
+        crate::measure::children(self.supervisor_id()).first().copied()
+    }
+
     /// Has the input loaded and the executor started.
     ///
     /// # Errors

@@ -57,6 +57,9 @@ pub struct WirePrepare {
     /// In trace mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<WireTrace>,
+    /// A program of the user's own, which takes the place of workload and executor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<WireCommand>,
 }
 
 /// What becomes of the tasks that are seen in trace mode.
@@ -69,6 +72,24 @@ pub struct WireTrace {
     pub file: Option<PathBuf>,
     /// Events to keep, at most: those of the first tasks to end.
     pub cap: u64,
+}
+
+/// A program of the user's own, its placeholders filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireCommand {
+    /// The program's file.
+    pub program: PathBuf,
+    /// The program as it was typed, and its arguments.
+    pub words: Vec<String>,
+    /// Run before each sample, untimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepare: Option<Vec<String>>,
+    /// Run after each sample, untimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleanup: Option<Vec<String>>,
+    /// Whether the digest of its standard output is the answer; else its exit code is.
+    #[serde(default)]
+    pub check_output: bool,
 }
 
 /// From the cell to the parent; `ended` comes from the cell's supervisor.

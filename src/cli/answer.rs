@@ -66,7 +66,7 @@ fn once(
     chunk: Chunk,
 ) -> Result<Answer, Error> {
     let id = group.cell_id(executor, workers, chunk);
-    let cell = PlannedCell { group: 0, executor, workers, id };
+    let cell = PlannedCell { group: 0, executor: executor.into(), workers, id };
     let order = Order {
         group,
         cell: &cell,

@@ -2,6 +2,7 @@
 
 mod answer;
 mod arguments;
+mod command;
 mod compare;
 mod completions;
 mod data;

@@ -8,7 +8,8 @@ use clap::{Args, Parser};
 use manyhands_contract::Catalogue;
 use manyhands_record::Record;
 
-use super::arguments::{self, InputArgs, WorkArgs};
+use super::arguments::{self, InputArgs, PresetName, WorkArgs};
+use super::command::CommandArgs;
 use super::granularity::GranularityArgs;
 use super::progress::Progress;
 use super::{Cli, Command, table};
@@ -34,6 +35,8 @@ pub(super) struct RunArgs {
     work: WorkArgs,
     #[command(flatten)]
     input: InputArgs,
+    #[command(flatten)]
+    commands: CommandArgs,
     /// Tasks handed out at once; auto = ceil(tasks / (8 x workers))
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     chunk: String,
@@ -76,7 +79,7 @@ pub(super) struct RunArgs {
     /// Go on with the interrupted run in this folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["workloads", "executors", "workers", "param",
         "input", "chunk", "rounds", "precision", "budget", "timeout", "cpus", "aa", "weak", "trace", "rate",
-        "granularity", "out", "preset", "seed"])]
+        "granularity", "out", "preset", "seed", "command", "list", "prepare", "cleanup", "check_output"])]
     resume: Option<PathBuf>,
     /// Print the record as one JSON document instead of a table
     #[arg(long)]
@@ -85,6 +88,7 @@ pub(super) struct RunArgs {
 
 impl RunArgs {
     fn options(&self, command: Vec<String>) -> Result<Options, Error> {
+        self.check_commands()?;
         Ok(self.granularity.apply(Options {
             granularity: false,
             workloads: self.workloads.clone(),
@@ -105,8 +109,21 @@ impl RunArgs {
             timeout: arguments::duration(self.timeout.as_deref(), "--timeout")?,
             seed: self.work.seed,
             input: arguments::input(&self.input.input)?,
+            commands: self.commands.commands()?,
             command,
         }))
+    }
+
+    /// What a run of executors is asked for means nothing to commands.
+    fn check_commands(&self) -> Result<(), Error> {
+        self.commands.check(&[
+            (!self.workloads.is_empty(), "a WORKLOAD", "a command brings its own work"),
+            (!self.executors.is_empty(), "-e", "a command is its own executor"),
+            (!self.work.param.is_empty(), "-p", "a command has no parameters but those of -L"),
+            (self.work.preset != PresetName::Quick, "--preset", "a command has no presets"),
+            (self.chunk != "auto", "--chunk", "the tasks inside a command are its own affair"),
+            (!self.input.input.is_empty(), "--input", "a command is told of files by its line"),
+        ])
     }
 }
 

@@ -136,6 +136,19 @@ pub trait Running {
     /// As [`Executor::phase`].
     fn sample(&mut self) -> Result<Answer, Failure>;
 
+    /// After each sample, untimed.
+    ///
+    /// # Errors
+    /// When what was prepared for the sample cannot be cleaned up.
+    fn after_sample(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Whether this process takes no part in the work: then what it uses is not the work's.
+    fn works_elsewhere(&self) -> bool {
+        false
+    }
+
     /// What the last sample counted beside its answer.
     fn counters(&self) -> Vec<(&'static str, f64)> {
         Vec::new()

@@ -43,18 +43,26 @@ const KERNEL_STACK: u64 = 16 * 1024;
 pub struct Tree {
     root: u32,
     root_counts: bool,
+    /// A process that does not count, while its descendants do.
+    except: Option<u32>,
 }
 
 impl Tree {
     /// The process `root` and its descendants.
     pub fn of(root: u32) -> Self {
-        Self { root, root_counts: true }
+        Self { root, root_counts: true, except: None }
     }
 
     /// The descendants of `root` without `root` itself: what a supervisor supervises. Orphans
     /// that a subreaper adopted are among them.
     pub fn below(root: u32) -> Self {
-        Self { root, root_counts: false }
+        Self { root, root_counts: false, except: None }
+    }
+
+    /// The same tree without one process: its descendants still count.
+    #[must_use]
+    pub fn without(self, process: Option<u32>) -> Self {
+        Self { except: process, ..self }
     }
 
     /// Reads the tree once. Processes that end meanwhile are left out.

@@ -9,13 +9,19 @@
 //! up to the exact run time. So **user + system is exact** to getrusage's microsecond, while the
 //! split of a sample of a few ticks (4 ms each at 250 Hz) is rough.
 //!
-//! `unsafe`: `getrusage` writes a `rusage`, and is given one that lives on the stack during the
-//! call.
+//! A command of the user's is a process that we wait for ourselves: `wait4` gives what that process
+//! has used, with those of its descendants that were waited for before it ended, and no other.
+//!
+//! `unsafe`: `getrusage` and `wait4` write a `rusage`, and are given one that lives on the stack
+//! during the call.
 #![allow(unsafe_code)]
 
+use std::io;
 use std::iter::Sum;
 use std::mem::MaybeUninit;
 use std::ops::Add;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +50,32 @@ impl Usage {
         assert_eq!(code, 0, "getrusage(RUSAGE_SELF) does not fail");
         // SAFETY: all-zero bytes are a valid `rusage`, and the call has filled it since.
         Self::from_raw(&unsafe { raw.assume_init() })
+    }
+
+    /// Waits until a child has ended, and gives what it and its descendants have used: those
+    /// that it, or one of them, waited for.
+    ///
+    /// # Errors
+    /// When somebody else has waited for it already.
+    pub fn wait(child: Child) -> io::Result<(ExitStatus, Self)> {
+        let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
+        let mut status = 0;
+        let mut raw = MaybeUninit::<libc::rusage>::zeroed();
+        loop {
+            // SAFETY: both pointers are to values that are live and writable during the call. The
+            // process is our child and not waited for yet: we own its handle, so its id is its.
+            let code = unsafe { libc::wait4(pid, &raw mut status, 0, raw.as_mut_ptr()) };
+            if code == pid {
+                break;
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+        // SAFETY: all-zero bytes are a valid `rusage`, and the call has filled it since.
+        let used = Self::from_raw(&unsafe { raw.assume_init() });
+        Ok((ExitStatus::from_raw(status), used))
     }
 
     /// What was used between `earlier` and this. Saturates at 0, should the two be swapped.

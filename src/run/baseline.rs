@@ -70,6 +70,9 @@ impl Run<'_> {
     }
 
     fn baseline(&mut self, number: usize) -> Result<Baseline, Stop> {
+        if !self.options.commands.is_empty() {
+            return self.command_baseline(number);
+        }
         let group = &self.plan.groups[number];
         let executor = ExecutorName::Sequential;
         self.done += 1;
@@ -81,7 +84,7 @@ impl Run<'_> {
         let workers = NonZeroU32::MIN;
         let id = group.cell_id(executor, workers, self.options.chunk);
         let what = format!("{}: the reference answer", id.workload);
-        let cell = PlannedCell { group: number, executor, workers, id };
+        let cell = PlannedCell { group: number, executor: executor.into(), workers, id };
         self.observer.launching(self.done - 1, self.total, &what);
         let order = Order {
             group,

@@ -48,7 +48,8 @@ pub(super) fn plan(
     let mut done = 0;
     for (number, group) in base.groups.iter().enumerate() {
         let cells = base.cells.iter().filter(|cell| cell.group == number);
-        let who: Vec<_> = cells.map(|cell| (cell.executor, cell.workers)).collect();
+        let who: Vec<_> =
+            cells.filter_map(|cell| Some((cell.executor.name()?, cell.workers))).collect();
         let fixed = Fixed::new(group.entry, &group.parameters);
         let mut pilot = Pilot::new(&fixed, launcher, &options, cores, observer, &mut done);
         pilot.expects(base.groups.len() * who.len());
@@ -255,7 +256,7 @@ fn add_cell(
         }
     };
     let id = plan.groups[group].cell_id(executor, workers, options.chunk);
-    plan.cells.push(PlannedCell { group, executor, workers, id });
+    plan.cells.push(PlannedCell { group, executor: executor.into(), workers, id });
     Ok(())
 }
 

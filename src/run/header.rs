@@ -10,8 +10,7 @@ use super::Setting;
 use super::granularity;
 use super::launch::MOST_SAMPLES;
 use super::options::Options;
-use super::plan::Plan;
-use crate::executors::ExecutorName;
+use super::plan::{Contender, Plan};
 use crate::measure::doubts::doubts;
 use crate::versions;
 
@@ -65,6 +64,6 @@ fn workload(definition: &Definition) -> WorkloadText {
 
 fn executors(plan: &Plan) -> Vec<ExecutorText> {
     let mut seen = BTreeSet::new();
-    let names = plan.cells.iter().map(|cell| cell.executor);
-    names.filter(|name| seen.insert(*name)).map(ExecutorName::record_text).collect()
+    let contenders = plan.cells.iter().map(|cell| &cell.executor);
+    contenders.filter(|one| seen.insert(one.as_str())).map(Contender::record_text).collect()
 }

@@ -127,10 +127,11 @@ impl Launcher<'_> {
                 take_sample(&mut cell, order, launched)?;
             }
             Mode::Time => {
-                let mut taken = 0;
-                while taken == 0 || wants_another(&launched.launch.samples, order, began) {
+                let mut last = None;
+                while last.is_none_or(|last| wants_another(launched, order, began, last)) {
+                    let asked = Instant::now();
                     take_sample(&mut cell, order, launched)?;
-                    taken += 1;
+                    last = Some(asked.elapsed());
                 }
             }
         }
@@ -157,18 +158,19 @@ impl Launcher<'_> {
                 file: order.trace_file(),
                 cap: trace::CAP,
             }),
+            command: order.cell.executor.command().cloned(),
         }
     }
 }
 
 /// Whether there is to be another sample: a cold and a warm one in any case, then as many as fit
-/// into the launch's share of the budget.
-fn wants_another(samples: &[Sample], order: &Order<'_>, began: Instant) -> bool {
-    let warm = samples.len().saturating_sub(1) as u32;
+/// into the launch's share of the budget. `last`: how long the last one took, with all that is
+/// prepared before a sample and cleaned up after it.
+fn wants_another(launched: &Launched, order: &Order<'_>, began: Instant, last: Duration) -> bool {
+    let warm = launched.launch.samples.len().saturating_sub(1) as u32;
     if warm >= order.samples {
         return false;
     }
-    let last = samples.last().map_or(Duration::ZERO, |sample| Duration::from_nanos(sample.wall_ns));
     warm == 0 || began.elapsed() + last < order.slice
 }
 
@@ -212,7 +214,12 @@ fn watch(
     order: &Order<'_>,
     launched: &mut Launched,
 ) -> Result<Memory, LaunchError> {
-    match Watch::start(Tree::below(cell.supervisor_id())) {
+    let mut tree = Tree::below(cell.supervisor_id());
+    if order.cell.executor.command().is_some() {
+        // A command's memory is its own: our process, which only waits for it, is no part of it.
+        tree = tree.without(cell.process_id());
+    }
+    match Watch::start(tree) {
         Ok(watch) => {
             let taken = take_sample(cell, order, launched);
             let memory = watch.stop();

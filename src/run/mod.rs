@@ -2,6 +2,7 @@
 
 mod allotment;
 mod baseline;
+pub mod commands;
 mod granularity;
 mod header;
 pub mod input;
@@ -12,6 +13,7 @@ pub mod order;
 pub mod plan;
 mod resume;
 mod rounds;
+mod template;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

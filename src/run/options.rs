@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use manyhands_record::{Chunk, Mode};
 
+use super::commands::Commands;
 use crate::executors::ExecutorName;
 
 /// What the default suite compares: work to compute, data to read, servers to wait for.
@@ -72,6 +73,8 @@ pub struct Options {
     pub seed: u64,
     /// The user's own files and folders.
     pub input: Vec<PathBuf>,
+    /// Programs of the user's own; any take the place of workloads and executors.
+    pub commands: Commands,
     /// The command as it was typed, without the program.
     pub command: Vec<String>,
 }

@@ -1,15 +1,17 @@
 //! Which cells a run measures.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use manyhands_contract::parameters::nearest;
 use manyhands_contract::{Bound, Catalogue, Definition, Entry, Kind, Parameters};
-use manyhands_record::{CellId, Chunk};
+use manyhands_record::{CellId, Chunk, ExecutorText};
 
 use super::input;
 use super::options::{AA_SUITE, Options, SUITE};
+use crate::cell::wire::WireCommand;
 use crate::error::Error;
 use crate::executors::ExecutorName;
 use crate::trace::check_open_loop;
@@ -36,12 +38,85 @@ pub struct Group {
 pub struct PlannedCell {
     /// Its place in [`Plan::groups`].
     pub group: usize,
-    /// The executor.
-    pub executor: ExecutorName,
+    /// Who runs the work.
+    pub executor: Contender,
     /// How many tasks may be in flight.
     pub workers: NonZeroU32,
     /// What identifies it in records.
     pub id: CellId,
+}
+
+/// Who runs the work of a cell.
+#[derive(Debug, Clone)]
+pub enum Contender {
+    /// An executor.
+    Executor(ExecutorName),
+    /// A program of the user's own, which brings its work along.
+    Command(Box<PlannedCommand>),
+}
+
+/// A program of the user's own.
+#[derive(Debug, Clone)]
+pub struct PlannedCommand {
+    /// The command as it was typed, with all values filled in but the number of workers.
+    pub name: String,
+    /// What a cell is told of it.
+    pub wire: WireCommand,
+}
+
+impl Contender {
+    /// The name in the record.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Executor(name) => name.as_str(),
+            Self::Command(command) => &command.name,
+        }
+    }
+
+    /// The executor, if it is one.
+    pub fn name(&self) -> Option<ExecutorName> {
+        match self {
+            Self::Executor(name) => Some(*name),
+            Self::Command(_) => None,
+        }
+    }
+
+    /// What a cell is told, if it is a command.
+    pub fn command(&self) -> Option<&WireCommand> {
+        match self {
+            Self::Executor(_) => None,
+            Self::Command(command) => Some(&command.wire),
+        }
+    }
+
+    /// Whether its tasks run in other processes, each of which loads the input again.
+    pub fn is_process_pool(&self) -> bool {
+        matches!(self, Self::Executor(name) if name.is_process_pool())
+    }
+
+    /// What the record says of it.
+    pub fn record_text(&self) -> ExecutorText {
+        match self {
+            Self::Executor(name) => name.record_text(),
+            Self::Command(command) => ExecutorText {
+                name: command.name.clone(),
+                summary: "a command, each sample a process of its own".to_owned(),
+                workers: "what {workers} is to the command".to_owned(),
+            },
+        }
+    }
+}
+
+impl From<ExecutorName> for Contender {
+    fn from(name: ExecutorName) -> Self {
+        Self::Executor(name)
+    }
+}
+
+impl fmt::Display for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// Everything that a run measures.
@@ -64,6 +139,9 @@ impl Plan {
         cores: u32,
         scratch: &Path,
     ) -> Result<Self, Error> {
+        if !options.commands.is_empty() {
+            return super::commands::plan(options, cores);
+        }
         let entries = chosen(catalogue, options)?;
         check_parameters(&entries, options)?;
         check_input(&entries, options)?;
@@ -102,6 +180,7 @@ impl Plan {
                     let rate = options.rate.map(NonZeroU32::get);
                     let id = CellId { label, rate, ..id.clone() };
                     if seen.insert(id.clone()) {
+                        let executor = executor.into();
                         self.cells.push(PlannedCell { group: number, executor, workers, id });
                     }
                 }
@@ -136,14 +215,19 @@ impl Group {
         Ok(Self { entry, parameters, input, digest, bound })
     }
 
-    /// What identifies a cell of this group in records.
-    pub fn cell_id(&self, executor: ExecutorName, workers: NonZeroU32, chunk: Chunk) -> CellId {
+    /// What identifies a cell of this group in records. `executor`: a [`Contender`] or its name.
+    pub fn cell_id(
+        &self,
+        executor: impl fmt::Display,
+        workers: NonZeroU32,
+        chunk: Chunk,
+    ) -> CellId {
         CellId {
             workload: self.entry.definition.name.to_owned(),
             version: self.entry.definition.version,
             parameters: self.parameters.texts(),
             input: self.digest.clone(),
-            executor: executor.as_str().to_owned(),
+            executor: executor.to_string(),
             workers: workers.get(),
             chunk,
             label: None,
@@ -199,7 +283,7 @@ fn grown(
 
 /// Workers unless told otherwise: powers of two up to the cores, and the cores, for work that
 /// computes; 8 and 64 for work that waits, because waiting takes no core.
-fn usual_workers(kind: Kind, cores: u32) -> Vec<NonZeroU32> {
+pub(super) fn usual_workers(kind: Kind, cores: u32) -> Vec<NonZeroU32> {
     let counts: BTreeSet<u32> = match kind {
         Kind::Cpu | Kind::Overhead => {
             let powers = (0..32).map(|exponent| 1 << exponent);

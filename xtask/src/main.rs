@@ -1,6 +1,7 @@
 //! What CI runs, on any machine: `cargo xtask test`.
 
 mod docs;
+mod fidelity;
 mod granularity;
 mod loom;
 mod overhead;
@@ -18,6 +19,7 @@ cargo xtask docs               run the commands that the book and the README sho
 cargo xtask overhead [--json]  each executor against the same loop written by hand
 cargo xtask granularity [--json]  what a task costs under each, and how long it must be
 cargo xtask truth [--json]     do the statistics find what was planted?
+cargo xtask fidelity [--json]  the same figures as criterion and hyperfine, within 2 %
 ";
 
 fn main() -> ExitCode {
@@ -33,6 +35,8 @@ fn main() -> ExitCode {
         ["truth", "--json"] => truth::truth(true),
         ["granularity"] => granularity::granularity(false),
         ["granularity", "--json"] => granularity::granularity(true),
+        ["fidelity"] => fidelity::fidelity(false),
+        ["fidelity", "--json"] => fidelity::fidelity(true),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

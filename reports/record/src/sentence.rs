@@ -151,7 +151,7 @@ fn inconclusive(group: &Group<'_>, winner: usize) -> String {
     let rounds = |&i: &usize| group.cells[i].vs_best.map_or(0, |ratio| ratio.pairs);
     let rounds = undecided.iter().map(rounds).max().unwrap_or(0);
     let cell = &group.cells[winner];
-    let speedup = cell.speedup.map(|s| format!(", {}", against_sequential(s)));
+    let speedup = cell.speedup.map(|s| format!(", {}", against_baseline(group, s)));
     format!(
         "{} had the shortest time{}, but {rounds} common round{} cannot tell a winner: {} can.",
         full_name(cell),
@@ -164,7 +164,8 @@ fn inconclusive(group: &Group<'_>, winner: usize) -> String {
 /// The sequential cell has the shortest time.
 fn nobody_faster(group: &Group<'_>, winner: usize) -> String {
     let time = time(&group.cells[winner]);
-    format!("nobody is faster than sequential, which takes {time}{}.", ties(group, &[winner]))
+    let baseline = group.baseline_name();
+    format!("nobody is faster than {baseline}, which takes {time}{}.", ties(group, &[winner]))
 }
 
 /// Another has the shortest time, but not by a difference.
@@ -172,11 +173,12 @@ fn tie_with_sequential(group: &Group<'_>, winner: usize) -> String {
     let cell = &group.cells[winner];
     let speedup = cell.speedup.map(|speedup| {
         let seen = seen(speedup).map(|seen| format!("; {seen}"));
-        format!(" ({}{})", against_sequential(speedup), seen.unwrap_or_default())
+        format!(" ({}{})", against_baseline(group, speedup), seen.unwrap_or_default())
     });
     let others: Vec<usize> = group.baseline.into_iter().chain([winner]).collect();
     format!(
-        "nobody is faster than sequential: {} comes out first, but it is a tie{}{}.",
+        "nobody is faster than {}: {} comes out first, but it is a tie{}{}.",
+        group.baseline_name(),
         full_name(cell),
         speedup.unwrap_or_default(),
         ties(group, &others),
@@ -187,7 +189,7 @@ fn tie_with_sequential(group: &Group<'_>, winner: usize) -> String {
 fn clear(group: &Group<'_>, winner: usize) -> String {
     let cell = &group.cells[winner];
     let by = match cell.speedup {
-        Some(speedup) => against_sequential(speedup),
+        Some(speedup) => against_baseline(group, speedup),
         None => time(cell),
     };
     format!("{} is fastest, {by}{}.", full_name(cell), ties(group, &[winner]))
@@ -301,11 +303,11 @@ fn time(cell: &CellSummary<'_>) -> String {
 }
 
 /// `1.93x sequential [1.88, 1.98]`.
-fn against_sequential(speedup: Ratio) -> String {
+fn against_baseline(group: &Group<'_>, speedup: Ratio) -> String {
     let interval = speedup.interval.map(|i| format!(" {}", format::interval(i)));
     let cold = if speedup.cold { " (first samples compared)" } else { "" };
     let ratio = format::ratio(speedup.estimate);
-    format!("{ratio} sequential{}{cold}", interval.unwrap_or_default())
+    format!("{ratio} {}{}{cold}", group.baseline_name(), interval.unwrap_or_default())
 }
 
 /// `a`, `a and b`, `a, b and c`, `a, b, c, d and 3 others`.
@@ -374,6 +376,19 @@ mod tests {
                         [1.00, 1.00]; threads ties with it (a difference of 2 % or more would have \
                         been seen).";
         assert_eq!(said(cells), expected);
+    }
+
+    #[test]
+    fn commands_are_told_beside_one_worker_of_their_own() {
+        let mut cells =
+            vec![timed("./tool {workers}", &[2_000; 6]), timed("./tool {workers}", &[1_000; 6])];
+        for (cell, workers) in cells.iter_mut().zip([1, 2]) {
+            cell.id.workload = crate::verdict::COMMAND.to_owned();
+            cell.id.workers = workers;
+        }
+        let expected = "command: ./tool {workers} with 2 workers is fastest, 2.00x one worker of \
+                        its own [2.00, 2.00].";
+        assert!(said(cells).starts_with(expected));
     }
 
     #[test]

@@ -19,6 +19,10 @@ use crate::{Cell, CellId, Record, WorkloadText};
 /// The executor that is the baseline of every speed-up.
 pub const BASELINE: &str = "sequential";
 
+/// The workload of programs of the user's own. They have no sequential form: the baseline of their
+/// speed-ups is the first of them with one worker.
+pub const COMMAND: &str = "command";
+
 /// A difference up to this is a tie, however sure: 2 %.
 pub(crate) const SMALLEST: f64 = 1.02;
 
@@ -42,7 +46,8 @@ pub struct Group<'a> {
     pub input: Option<&'a str>,
     /// In the order of the plan.
     pub cells: Vec<CellSummary<'a>>,
-    /// The sequential cell that speed-ups refer to; the fastest, should there be several.
+    /// The sequential cell, or the first command's with one worker, that speed-ups refer to; the
+    /// fastest, should there be several.
     pub baseline: Option<usize>,
     /// The cell with the shortest time. Whether it deserves the name, its `ties` and the
     /// verdicts of the others say.
@@ -56,6 +61,20 @@ pub struct Group<'a> {
 }
 
 impl Group<'_> {
+    /// What speed-ups refer to, in words.
+    pub fn baseline_name(&self) -> &'static str {
+        let mut ids = self.cells.iter().map(|cell| &cell.cell.id);
+        let first = match ids.next() {
+            Some(id) if id.workload == COMMAND => id,
+            _ => return BASELINE,
+        };
+        match ids.all(|id| id.executor == first.executor) {
+            true => "one worker of its own",
+            false if first.executor.contains("{workers}") => "one worker of the first command",
+            false => "the first command",
+        }
+    }
+
     /// The other cells with a time, if they share too few rounds with the winner to be compared
     /// with it.
     pub fn undecided(&self) -> Vec<usize> {
@@ -135,7 +154,7 @@ fn group<'a>(
         version,
         parameters,
         input,
-        baseline: fastest(&summaries, |cell| cell.cell.id.executor == BASELINE),
+        baseline: baseline(&summaries),
         winner: fastest(&summaries, |_| true),
         cells: summaries,
         ties: Vec::new(),
@@ -147,6 +166,18 @@ fn group<'a>(
         group.pairs = pairs(&group, &times);
     }
     group
+}
+
+/// The sequential cell; among commands, the first one's with one worker.
+fn baseline(cells: &[CellSummary<'_>]) -> Option<usize> {
+    let first = &cells.first()?.cell.id;
+    fastest(cells, |cell| {
+        let id = &cell.cell.id;
+        match first.workload.as_str() {
+            COMMAND => id.executor == first.executor && id.workers == 1,
+            _ => id.executor == BASELINE,
+        }
+    })
 }
 
 /// The cell with the shortest time among those that qualify; the first of equals.
@@ -411,6 +442,36 @@ mod tests {
         let verdict = |ratio: Option<Ratio>| ratio.map(|ratio| ratio.verdict);
         let group = only(record);
         group.cells.iter().map(|cell| (verdict(cell.speedup), verdict(cell.vs_best))).collect()
+    }
+
+    fn command(executor: &str, workers: u32, ns: u64) -> Cell {
+        let mut cell = timed(executor, &six(ns, 0));
+        cell.id.workload = COMMAND.to_owned();
+        cell.id.workers = workers;
+        cell
+    }
+
+    #[test]
+    fn commands_are_compared_with_the_first_ones_one_worker() {
+        let tool = "./tool -j{workers}";
+        let mut cells = vec![command(tool, 2, 520_000), command(tool, 1, 1_000_000)];
+        let own = record(cells.clone());
+        let group = only(&own);
+        assert_eq!((group.baseline, group.baseline_name()), (Some(1), "one worker of its own"));
+        assert_eq!(group.cells[0].speedup.unwrap().verdict, Verdict::Faster);
+        cells.push(command("./other", 1, 300_000));
+        let several = record(cells);
+        let group = only(&several);
+        let expected = (Some(1), "one worker of the first command");
+        assert_eq!((group.baseline, group.baseline_name()), expected);
+        let plain = record(vec![command("./a", 1, 9_000), command("./b", 1, 7_000)]);
+        assert_eq!(only(&plain).baseline_name(), "the first command");
+    }
+
+    #[test]
+    fn commands_without_a_run_of_one_worker_have_no_baseline() {
+        let record = record(vec![command("./tool {workers}", 2, 9_000), command("./b", 1, 7_000)]);
+        assert_eq!(only(&record).baseline, None);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use manyhands_record::format::ratio;
 
 /// What the lines are compared with.
 pub(crate) struct Ideal {
+    /// What has a speed-up of 1, in a word or two.
+    pub(crate) baseline: &'static str,
     /// Where more workers cannot help: the usable cores of a workload that computes.
     pub(crate) cores: Option<u32>,
     /// No executor can beat this speed-up, and why.
@@ -53,7 +55,7 @@ pub(crate) fn draw(rows: &[Row], ideal: &Ideal, fits: &[FitLine]) -> Option<Figu
     let lines = lines(rows);
     let plot = Plot::of(&lines, ideal, fits)?;
     let canvas = Canvas::new(WIDTH, plot.height);
-    plot.scale(&canvas);
+    plot.scale(&canvas, ideal);
     plot.reference(&canvas, ideal);
     // Before the lines, so that what leads to a label covers no mark.
     plot.labels(&canvas, &lines, ideal);
@@ -131,7 +133,7 @@ impl Plot {
         self.labels_at - GAP
     }
 
-    fn scale(&self, canvas: &Canvas) {
+    fn scale(&self, canvas: &Canvas, ideal: &Ideal) {
         let muted = TextKind::MIDDLE.small().muted();
         canvas.group("scale", || {
             let one = self.y.at(1.0);
@@ -144,7 +146,8 @@ impl Plot {
                     canvas.text(&text, (LEFT - 8.0, y), TextKind::END.small().muted());
                 }
             }
-            canvas.text("sequential 1x", (LEFT - 8.0, one), TextKind::END.small().muted());
+            let mark = format!("{} 1x", ideal.baseline);
+            canvas.text(&mark, (LEFT - 8.0, one), TextKind::END.small().muted());
             let base = self.y.begin();
             canvas.line(&[(LEFT, base), (self.right(), base)], Role::Axis, 1.0);
             let mut last = f64::NEG_INFINITY;
@@ -380,8 +383,8 @@ mod tests {
 
     #[test]
     fn the_ideal_ends_at_the_cores_of_work_that_computes() {
-        let ideal = Ideal { cores: Some(4), ceiling: None };
+        let ideal = Ideal { baseline: "sequential", cores: Some(4), ceiling: None };
         assert_eq!((ideal.at(2.0), ideal.at(8.0)), (2.0, 4.0));
-        assert_eq!(Ideal { cores: None, ceiling: None }.at(8.0), 8.0);
+        assert_eq!(Ideal { cores: None, ..ideal }.at(8.0), 8.0);
     }
 }

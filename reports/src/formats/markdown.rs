@@ -10,8 +10,8 @@ use crate::charts::Row;
 use crate::escape::{redact, visible};
 use crate::view::{self, Looks};
 
-const HEAD: &str = "| executor | workers | time | against sequential | CPU | memory |\n\
-                    |:---|---:|---:|:---|---:|---:|\n";
+const HEAD_BEGIN: &str = "| executor | workers | time | against ";
+const HEAD_END: &str = " | CPU | memory |\n|:---|---:|---:|:---|---:|---:|\n";
 
 /// The claim, then a table for each group.
 pub(crate) fn document(record: &Record) -> String {
@@ -48,7 +48,7 @@ fn section(out: &mut String, record: &Record, group: &Group<'_>, looks: &Looks) 
     if let Some(sentence) = sentence::sentence(group) {
         let _ = write!(out, "{}\n\n", Escaped(&redact(&sentence)));
     }
-    out.push_str(HEAD);
+    let _ = write!(out, "{HEAD_BEGIN}{}{HEAD_END}", view::baseline_mark(group));
     for (row, at) in view::rows(group, looks) {
         line(out, group, &row, at);
     }

@@ -68,13 +68,15 @@ fn paragraph(text: &str) -> String {
 fn block(record: &Record, group: &Group<'_>, looks: &Looks, style: Style) -> String {
     let rows = view::rows(group, looks);
     let cells: Vec<Line> = rows.iter().map(|(row, at)| Line::of(group, row, *at)).collect();
-    let widths = widths(&cells);
+    let against = format!("against {}", view::baseline_mark(group));
+    let headings = HEADINGS.map(|heading| if heading.is_empty() { &against } else { heading });
+    let widths = widths(&cells, &headings);
     let mut title = clean(&group.label);
     if group.text.is_some_and(|text| text.simulated) {
         title += ": simulated waiting";
     }
     let mut out = style.paint(BOLD, &cut(&title, WIDTH)) + "\n";
-    out += &style.paint(DIM, &joined(&HEADINGS.map(str::to_owned), &widths));
+    out += &style.paint(DIM, &joined(&headings.map(str::to_owned), &widths));
     out.push('\n');
     for cell in &cells {
         out += &cell.print(&widths, style);
@@ -89,7 +91,8 @@ fn block(record: &Record, group: &Group<'_>, looks: &Looks, style: Style) -> Str
     out
 }
 
-const HEADINGS: [&str; 6] = ["executor", "workers", "time", "against sequential", "CPU", "memory"];
+/// The one that is empty names the baseline.
+const HEADINGS: [&str; 6] = ["executor", "workers", "time", "", "CPU", "memory"];
 /// Which columns are numbers without an interval, and stand to the right.
 const RIGHT: [bool; 6] = [false, true, false, false, true, true];
 const COLUMNS: usize = HEADINGS.len();
@@ -156,8 +159,8 @@ impl Line {
 const GAP: &str = "  ";
 
 /// The width of each column; names give way first.
-fn widths(lines: &[Line]) -> [usize; COLUMNS] {
-    let mut widths = HEADINGS.map(str::len);
+fn widths(lines: &[Line], headings: &[&str; COLUMNS]) -> [usize; COLUMNS] {
+    let mut widths = headings.map(str::len);
     for line in lines {
         for (n, column) in line.columns.iter().enumerate() {
             // What failed has a reason instead of figures.

@@ -88,7 +88,8 @@ fn members(tree: &Tree) -> io::Result<Vec<Member>> {
         }
         let children = kinship.children(pid, status.threads);
         ahead.extend(children.into_iter().filter(|&c| seen.insert(c)).map(|c| (c, Some(pid))));
-        if status.has_memory && (pid != tree.root || tree.root_counts) {
+        let counts = (pid != tree.root || tree.root_counts) && Some(pid) != tree.except;
+        if status.has_memory && counts {
             found.push(Member { pid, status });
         }
     }

@@ -173,7 +173,7 @@ impl<'a, 'b> Pilot<'a, 'b> {
             return Ok(None);
         }
         let id = group.cell_id(executor, workers, self.options.chunk);
-        let cell = PlannedCell { group: 0, executor, workers, id };
+        let cell = PlannedCell { group: 0, executor: executor.into(), workers, id };
         let timeout = self.options.timeout.unwrap_or(SHORTEST_TIMEOUT);
         let order = Order {
             group: &group,

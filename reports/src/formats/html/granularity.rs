@@ -4,8 +4,8 @@ use manyhands_record::format::{ABSENT, duration_within, percent};
 use manyhands_record::models::granularity::{Curve, Share, Sweep, curves};
 use manyhands_record::{Group, Record};
 
-use super::tables;
 use super::frame::Frame;
+use super::tables;
 use crate::charts::{self, Row};
 use crate::escape::{Html, redact};
 use crate::granularity::{self, HEADINGS};

@@ -33,8 +33,8 @@ pub(crate) fn page(record: &Record, traces: &Traces) -> String {
         fill(&mut html);
         html
     };
-    let claim = crate::granularity::claim_of(record)
-        .unwrap_or_else(|| view::headline(record, &groups));
+    let claim =
+        crate::granularity::claim_of(record).unwrap_or_else(|| view::headline(record, &groups));
     let page = Html::fill(
         PAGE,
         &[

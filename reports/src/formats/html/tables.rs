@@ -98,9 +98,10 @@ pub(super) fn speedups(html: &mut Html, group: &Group<'_>, rows: &[Row], cells: 
         ("95 % interval", true),
     ];
     let caption = format!(
-        "{}: sequential time divided by the executor's; efficiency is that by worker, the serial \
+        "{}: time of {} divided by the executor's; efficiency is that by worker, the serial \
          fraction Karp and Flatt's: one that grows with the workers is overhead that grows",
-        group.label
+        group.label,
+        group.baseline_name()
     );
     table(html, &caption, &columns, rows, |html, n, row| {
         let strong = models::strong(&group.cells[cells[n]]);
@@ -222,8 +223,11 @@ pub(super) fn cells(html: &mut Html, group: &Group<'_>, rows: &[Row], cells: &[u
         ("memory", true),
         ("remarks", false),
     ];
-    let caption = "Times are of one run of the work. Speed-up and verdict compare with sequential, the verdict corrected for the number of comparisons; beside a tie stands the difference that would have shown in 80 of 100 such runs. Outliers are kept; memory is the peak.";
-    table(html, caption, &columns, rows, |html, n, row| {
+    let caption = format!(
+        "Times are of one run of the work. Speed-up and verdict compare with {}, the verdict corrected for the number of comparisons; beside a tie stands the difference that would have shown in 80 of 100 such runs. Outliers are kept; memory is the peak.",
+        group.baseline_name()
+    );
+    table(html, &caption, &columns, rows, |html, n, row| {
         let cell = &group.cells[cells[n]];
         if let Err(gap) = &row.time {
             return missing(html, gap, columns.len());

@@ -152,7 +152,15 @@ fn speedups(
     let frame = Frame {
         id: format!("{id}-speedup"),
         title: view::speedup_title(group),
-        sub: sub(group, "Sequential time divided by the executor's, paired by round", true, true),
+        sub: sub(
+            group,
+            &format!(
+                "Time of {} divided by the executor's, paired by round",
+                group.baseline_name()
+            ),
+            true,
+            true,
+        ),
         read: speedup_read(&fits),
         doubt: view::speedup_doubt(record, group, &ideal),
     };
