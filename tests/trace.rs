@@ -40,7 +40,7 @@ fn launch(
     let workers = NonZeroU32::new(workers).expect("positive");
     let mut id = group.cell_id(executor, workers, Chunk::Auto);
     id.rate = rate;
-    let cell = PlannedCell { group: 0, executor, workers, id };
+    let cell = PlannedCell { group: 0, executor: executor.into(), workers, id };
     let interrupt = Interrupt::install().expect("signal handlers");
     let program = manyhands();
     let launcher = Launcher { program: &program, seed: 7, interrupt: &interrupt };
