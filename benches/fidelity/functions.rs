@@ -113,27 +113,33 @@ impl Function for Compute {
     }
 }
 
-struct Memory(Vec<u64>);
+/// Each element is the place of the next: all of them are one cycle.
+struct Memory(Vec<u32>);
 
 impl Function for Memory {
     const DEFINITION: &'static Definition =
-        &definition("memory", Kind::Cpu, "the sum of 128 KiB out of the caches, 256 times");
+        &definition("memory", Kind::Cpu, "a chain of 600,000 reads from 64 KiB");
 
     fn new() -> Self {
-        Self((0..16 << 10).collect())
+        // A full cycle (Hull and Dobell, Random Number Generators, 1962): the multiplier is 1 more
+        // than a multiple of 4, the increment odd, the modulus a power of two.
+        Self((0..PLACES).map(|place| (place * 4_005 + 1_013) % PLACES).collect())
     }
 
     #[inline(never)]
     fn call(&self) -> u64 {
-        // Small enough to be in a cache of the core's own from the second pass on, wherever its
-        // pages lie. What is larger
-        // takes more executions to settle in a shared cache than a launch has, and criterion warms
-        // up for as long as it is told to: the two would not measure the same.
-        (0..256).fold(0, |sum, pass| {
-            black_box(&self.0).iter().fold(sum, |sum, x| sum ^ x.wrapping_mul(31 + pass))
-        })
+        // Each read needs the one before it, so that a neighbour on the same core takes little
+        // from it. The whole is small enough to be in a cache of the core's own from the second
+        // pass on. What is larger takes more executions to settle in a shared cache than a launch
+        // has, and criterion warms up for as long as it is told to: the two would not measure the
+        // same.
+        let places = black_box(self.0.as_slice());
+        u64::from((0..600_000).fold(0, |place: u32, _| places[place as usize]))
     }
 }
+
+/// Elements of [`Memory`], four bytes each.
+const PLACES: u32 = 16 << 10;
 
 struct Allocation;
 
