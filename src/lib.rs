@@ -25,6 +25,7 @@ pub mod measure;
 mod prepared;
 pub mod run;
 mod signals;
+pub mod trace;
 pub mod versions;
 
 pub use cli::main_with;

@@ -1,6 +1,8 @@
 //! Making a workload by name and handing it, with its type, to who runs it.
 
-use manyhands_contract::{Catalogue, Code, Context, Erased, Handover, InputError, Map};
+use std::sync::Arc;
+
+use manyhands_contract::{Catalogue, Code, Context, Erased, Handover, InputError, Map, Watcher};
 
 /// What is done with a prepared workload, whatever its type.
 pub(crate) trait Visitor {
@@ -21,7 +23,7 @@ pub(crate) trait Visitor {
 ///
 /// Workloads whose tasks can be as short as the hand-over itself are instantiated in full; all
 /// others go behind one indirect call per chunk, so that each executor is compiled three times
-/// and not once per workload.
+/// and not once per workload. So do those whose tasks a `watcher` sees.
 ///
 /// # Errors
 /// When the name is unknown or the input is wrong.
@@ -29,11 +31,12 @@ pub(crate) fn prepare<V: Visitor>(
     catalogue: &Catalogue,
     name: &str,
     context: &Context<'_>,
+    watcher: Option<Arc<dyn Watcher>>,
     visitor: V,
 ) -> Result<V::Output, InputError> {
     let entry = catalogue.get(name).map_err(InputError)?;
     #[cfg(feature = "workloads")]
-    {
+    if watcher.is_none() {
         use std::any::TypeId;
 
         use manyhands_contract::Workload;
@@ -46,10 +49,13 @@ pub(crate) fn prepare<V: Visitor>(
             return Ok(visit_in_full(Squares::prepare(context)?, visitor));
         }
     }
-    let Code::Map(prepare) = entry.code else {
+    let Code::Map { prepare, watched } = entry.code else {
         return Err(InputError(format!("{name} is no list of tasks; it runs by itself")));
     };
-    let work: Erased = prepare(context)?;
+    let work: Erased = match watcher {
+        None => prepare(context)?,
+        Some(watcher) => watched(context, watcher)?,
+    };
     let (handover, card) = (work.handover(), work.card());
     Ok(visitor.visit(work, handover, card))
 }

@@ -68,6 +68,8 @@ fn answer(
         slice: Duration::ZERO,
         // The second sample sees what the first one left behind.
         samples: 1,
+        sequence: 0,
+        folder: None,
     };
     let launched = launcher.launch(&order).expect("not interrupted");
     match launched.launch.failure {

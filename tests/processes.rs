@@ -55,7 +55,7 @@ fn pool_of(
         helper: &program,
         handover: None,
     };
-    let Code::Map(prepare) = entry.code else { panic!("{workload} is a list of tasks") };
+    let Code::Map { prepare, .. } = entry.code else { panic!("{workload} is a list of tasks") };
     let work = prepare(&context).expect("needs no input");
     let recipe = Recipe {
         program: program.clone(),
@@ -64,6 +64,7 @@ fn pool_of(
         seed: 1,
         input: Vec::new(),
         handover: work.handover(),
+        watch: None,
     };
     let workers = NonZeroUsize::new(workers).expect("positive");
     let setup = Setup { work: Arc::new(work), workers, storage, recipe: Some(recipe) };

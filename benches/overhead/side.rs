@@ -184,6 +184,7 @@ fn recipe(tasks: usize, steps: u64) -> Recipe {
         seed: 0,
         input: Vec::new(),
         handover: BTreeMap::new(),
+        watch: None,
     }
 }
 

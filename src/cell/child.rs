@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,13 +12,14 @@ use std::sync::Arc;
 use manyhands_contract::{
     Catalogue, Code, Context, Definition, Handover, InputError, Map, Parameters, Storage,
 };
-use manyhands_record::{Card, Failure, FailureKind, Mode};
+use manyhands_record::{Card, Chunk, Failure, FailureKind, Mode, Trace, trace as files};
 
 use super::probe::Probing;
 use super::wire::{FromCell, PROTOCOL, ToCell, WirePrepare, WireReady, WireResult, encode};
 use crate::executors::{self, ExecutorName, Recipe, Running, Setup};
-use crate::measure::{Clock, Usage};
+use crate::measure::{Clock, Counters, Usage, own_tree};
 use crate::prepared::{Visitor, prepare};
+use crate::trace::{self, Overseer};
 use crate::versions;
 
 /// `PROGRAM __manyhands cell IN OUT`
@@ -93,12 +94,19 @@ fn serve(parent: &mut Parent, catalogue: &Catalogue) -> Result<(), Stop> {
     let ToCell::Prepare(order) = parent.listen()? else {
         return Err(protocol("the first message is not 'prepare'".into()));
     };
-    let (mut running, ready) = caught(|| start(&order, catalogue))?;
+    let overseer = order.overseer()?;
+    let (mut running, ready) = caught(|| start(&order, catalogue, overseer.as_ref()))?;
     parent.say(&FromCell::Ready(Box::new(ready)))?;
+    let mut warm = false;
     loop {
         match parent.listen()? {
-            ToCell::Sample => {
-                let result = caught(|| sample(&mut *running))?;
+            ToCell::Sample { counted } => {
+                let mut result = caught(|| sample(&mut *running, counted))?;
+                // The first sample shows pages and connections being made, and not the workload.
+                if let Some(overseer) = overseer.as_ref().filter(|_| warm) {
+                    result.trace = order.traced(overseer, result.wall_ns);
+                }
+                warm = true;
                 parent.say(&FromCell::Result(Box::new(result)))?;
             }
             ToCell::Finish => break,
@@ -120,8 +128,9 @@ fn caught<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
 }
 
 /// One sample: reset and usage outside the timed region, the answer sent to be checked.
-fn sample(running: &mut dyn Running) -> Result<WireResult, Failure> {
+fn sample(running: &mut dyn Running, counted: bool) -> Result<WireResult, Failure> {
     running.reset()?;
+    let counters = counted.then(|| Counters::attach(&own_tree()).ok()).flatten();
     // Workers are asked before our own reading is taken and after it: asking is not the sample's.
     let workers = running.workers_usage()?;
     let before = workers + Usage::now();
@@ -129,6 +138,7 @@ fn sample(running: &mut dyn Running) -> Result<WireResult, Failure> {
     let answer = running.sample()?;
     let wall_ns = clock.elapsed_ns();
     let used = (Usage::now() + running.workers_usage()?).since(&before);
+    let counts = counters.map(Counters::detach).unwrap_or_default();
     let (answer, tolerances) = answer.into_parts();
     let counters = running.counters();
     Ok(WireResult {
@@ -137,9 +147,10 @@ fn sample(running: &mut dyn Running) -> Result<WireResult, Failure> {
         system_ns: Some(used.system_ns),
         voluntary: Some(used.voluntary),
         involuntary: Some(used.involuntary),
-        migrations: None,
-        hardware: None,
+        migrations: counts.migrations,
+        hardware: counts.hardware,
         counters: counters.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+        trace: None,
         answer,
         tolerances,
     })
@@ -148,6 +159,7 @@ fn sample(running: &mut dyn Running) -> Result<WireResult, Failure> {
 fn start(
     order: &WirePrepare,
     catalogue: &Catalogue,
+    overseer: Option<&Arc<Overseer>>,
 ) -> Result<(Box<dyn Running>, WireReady), Failure> {
     let refuse = |reason: String| Failure { kind: FailureKind::Protocol, reason, log: None };
     if order.protocol != PROTOCOL {
@@ -171,6 +183,10 @@ fn start(
     let helper = std::env::current_exe().map_err(|error| {
         input_failure(InputError(format!("cannot find this program's own path: {error}")))
     })?;
+    if order.rate.is_some() {
+        let unsupported = |reason| Failure { kind: FailureKind::Unsupported, reason, log: None };
+        trace::check_open_loop(definition).map_err(unsupported)?;
+    }
     let empty_bytes = order.pss();
     if let Code::Probe { start, .. } = entry.code {
         let clock = Clock::start();
@@ -208,8 +224,10 @@ fn start(
         storage: &storage,
         clock,
         empty_bytes,
+        overseer,
     };
-    prepare(catalogue, &order.workload, &context, starter).map_err(input_failure)?
+    let watcher = overseer.map(trace::watcher);
+    prepare(catalogue, &order.workload, &context, watcher, starter).map_err(input_failure)?
 }
 
 /// Starts the executor once the workload is prepared.
@@ -223,6 +241,7 @@ struct Starter<'a> {
     storage: &'a Arc<Storage>,
     clock: Clock,
     empty_bytes: Option<u64>,
+    overseer: Option<&'a Arc<Overseer>>,
 }
 
 impl Visitor for Starter<'_> {
@@ -232,7 +251,7 @@ impl Visitor for Starter<'_> {
         self,
         work: M,
         handover: Handover,
-        notes: Vec<(&'static str, String)>,
+        mut notes: Vec<(&'static str, String)>,
     ) -> Self::Output {
         let prepare_ns = self.clock.elapsed_ns();
         let before_bytes = self.order.pss();
@@ -242,10 +261,13 @@ impl Visitor for Starter<'_> {
             storage: Arc::clone(self.storage),
             recipe: self.executor.is_process_pool().then(|| self.recipe(handover)),
         };
+        let chunk = self.order.handed_out();
         let clock = Clock::start();
-        let running =
-            executors::start(self.executor, setup, self.order.chunk, self.definition.max_chunk)?;
+        let running = executors::start(self.executor, setup, chunk, self.definition.max_chunk)?;
         let startup_ns = clock.elapsed_ns();
+        if let Some(rate) = self.order.rate {
+            notes.push(("arrivals", format!("{rate} per second, whether workers are free or not")));
+        }
         let ready = WireReady {
             version: versions::MANYHANDS.to_owned(),
             card: card(self.executor, &*running, notes),
@@ -263,6 +285,48 @@ impl WirePrepare {
     fn pss(&self) -> Option<u64> {
         (self.mode == Mode::Memory).then(crate::measure::own_pss).flatten()
     }
+
+    /// Tasks come one at a time where they have a time of their own: a chunk's last task would
+    /// wait for its first ones.
+    fn handed_out(&self) -> Chunk {
+        if self.rate.is_some() { Chunk::Tasks(1) } else { self.chunk }
+    }
+
+    /// Who watches the tasks, where anybody does.
+    fn overseer(&self) -> Result<Option<Arc<Overseer>>, Failure> {
+        let refuse = |rate: u32| Failure {
+            kind: FailureKind::Protocol,
+            reason: format!("{rate} tasks per second are no rate"),
+            log: None,
+        };
+        let rate = self.rate.map(|rate| NonZeroU32::new(rate).ok_or_else(|| refuse(rate)));
+        let rate = rate.transpose()?;
+        let cap = self.trace.as_ref().map_or(files::CAP, |trace| trace.cap);
+        let cap = (self.mode == Mode::Trace).then_some(cap);
+        if rate.is_none() && cap.is_none() {
+            return Ok(None);
+        }
+        let overseer = Overseer::new(rate, self.workers as usize, cap).map_err(input_failure)?;
+        Ok(Some(Arc::new(overseer)))
+    }
+
+    /// What the tasks of the last sample did, with their events in the file that was asked for.
+    fn traced(&self, overseer: &Overseer, wall_ns: u64) -> Option<Trace> {
+        let (mut trace, mut events) = overseer.seen(wall_ns)?;
+        let order = self.trace.as_ref();
+        let written = order.and_then(|order| {
+            let file = order.file.as_ref()?;
+            let written = files::write(file, order.launch, &mut events);
+            // Figures without a drawing are better than none.
+            written.map_err(|error| eprintln!("cannot write {}: {error}", file.display())).ok()?;
+            Some(file.to_string_lossy().into_owned())
+        });
+        if written.is_none() {
+            trace.kept = 0;
+        }
+        trace.file = written;
+        Some(trace)
+    }
 }
 
 impl Starter<'_> {
@@ -274,6 +338,7 @@ impl Starter<'_> {
             seed: self.seed,
             input: self.order.input.clone(),
             handover,
+            watch: self.overseer.map(|overseer| overseer.oversight()),
         }
     }
 }

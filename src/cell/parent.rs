@@ -100,6 +100,11 @@ impl<'a> Cell<'a> {
         self.supervisor.id()
     }
 
+    /// Lets a sample take longer by as much.
+    pub fn allow(&mut self, longer: Duration) {
+        self.timeout = self.timeout.saturating_add(longer);
+    }
+
     /// Has the input loaded and the executor started.
     ///
     /// # Errors
@@ -119,7 +124,19 @@ impl<'a> Cell<'a> {
     /// # Errors
     /// The cell's own failure, its death, or the time-out.
     pub fn sample(&mut self) -> Result<WireResult, LaunchError> {
-        match self.ask(&ToCell::Sample, "a sample", self.timeout)? {
+        self.ask_for_sample(false)
+    }
+
+    /// As [`sample`](Self::sample), with the kernel's and the processor's counters attached.
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample).
+    pub fn counted_sample(&mut self) -> Result<WireResult, LaunchError> {
+        self.ask_for_sample(true)
+    }
+
+    fn ask_for_sample(&mut self, counted: bool) -> Result<WireResult, LaunchError> {
+        match self.ask(&ToCell::Sample { counted }, "a sample", self.timeout)? {
             FromCell::Result(result) => Ok(*result),
             other => Err(self.unexpected(&other)),
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use manyhands_contract::Answer;
 use manyhands_contract::answer::Tolerance;
-use manyhands_record::{Card, Chunk, FailureKind, Hardware, Mode};
+use manyhands_record::{Card, Chunk, FailureKind, Hardware, Mode, Trace};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map as Object, Value as Json};
 
@@ -19,7 +19,11 @@ pub enum ToCell {
     /// Load the input and start the executor. Answered by `ready`.
     Prepare(Box<WirePrepare>),
     /// Execute the workload once. Answered by `result`.
-    Sample,
+    Sample {
+        /// Whether to attach counters, which disturbs: the time of such a sample is not used.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        counted: bool,
+    },
     /// Stop the executor and end. Answered by `bye`.
     Finish,
 }
@@ -47,6 +51,24 @@ pub struct WirePrepare {
     pub chunk: Chunk,
     /// What the launch is for.
     pub mode: Mode,
+    /// Tasks that fall due per second; absent where a task starts as soon as a worker is free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
+    /// In trace mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<WireTrace>,
+}
+
+/// What becomes of the tasks that are seen in trace mode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireTrace {
+    /// The launch's place in the run: the first part of every task's correlation id.
+    pub launch: u32,
+    /// The file to write events to; absent where there is no place for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// Events to keep, at most: those of the first tasks to end.
+    pub cap: u64,
 }
 
 /// From the cell to the parent; `ended` comes from the cell's supervisor.
@@ -118,6 +140,9 @@ pub struct WireResult {
     /// What the workload counts beside its answer.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counters: BTreeMap<String, f64>,
+    /// In trace mode, but for the first sample: what its tasks did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
     /// The answer's fields.
     pub answer: Object<String, Json>,
     /// How far its real numbers may be off, by JSON pointer. Guests need not know.
@@ -160,7 +185,7 @@ mod tests {
 
     #[test]
     fn messages_look_as_the_readme_shows_them() {
-        let sample = encode(&ToCell::Sample);
+        let sample = encode(&ToCell::Sample { counted: false });
         assert_eq!(sample, "{\"type\":\"sample\"}\n");
         let bye = encode(&FromCell::Bye { teardown_ns: 12 });
         assert_eq!(bye, "{\"type\":\"bye\",\"teardown_ns\":12}\n");

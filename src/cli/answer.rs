@@ -76,6 +76,8 @@ fn once(
         start_timeout: BASELINE_TIMEOUT,
         slice: Duration::ZERO,
         samples: 0,
+        sequence: 0,
+        folder: None,
     };
     let interrupted = |_| Error {
         exit: Exit::Interrupted,

@@ -135,6 +135,19 @@ pub(super) fn duration(typed: Option<&str>, flag: &str) -> Result<Option<Duratio
     typed.map(parse).transpose()
 }
 
+/// `2%` or `0.02`: a share of something, above 0 and below 1.
+pub(super) fn share(typed: &str, flag: &str) -> Result<f64, Error> {
+    let parsed = match typed.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
+        None => typed.parse(),
+    };
+    parsed.ok().filter(|share| *share > 0.0 && *share < 1.0).ok_or_else(|| {
+        Error::usage(format!(
+            "{flag} {typed} is not a share: give one between 0 and 100 %, as in {flag} 2%"
+        ))
+    })
+}
+
 /// `key=value`, `key=v1,v2` (a sweep), `k1=v1,k2=v2`. A comma begins a new key where a key and an
 /// equals sign follow it, and another value of the same key elsewhere; `key=,` is the comma itself.
 pub(super) fn parameters(typed: &[String]) -> Result<Vec<(String, Vec<String>)>, Error> {
@@ -201,6 +214,15 @@ mod tests {
         for wrong in ["0", "3..1", "", "x", "1..", "1..999999", "-2"] {
             let error = workers(&texts(&[wrong])).unwrap_err();
             assert_eq!(error.exit, crate::error::Exit::Usage, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn shares_are_percentages_or_fractions() {
+        assert_eq!(share("5%", "--precision"), Ok(0.05));
+        assert_eq!(share("0.02", "--precision"), Ok(0.02));
+        for wrong in ["", "%", "0", "100%", "-1%", "nan", "2 percent"] {
+            assert!(share(wrong, "--precision").is_err(), "{wrong}");
         }
     }
 

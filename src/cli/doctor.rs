@@ -96,6 +96,7 @@ fn machine_rows(machine: &Machine, clock: &ClockFacts) -> Vec<(&'static str, Str
         ("open files", limit(machine.open_files, "for each process")),
         ("processes", limit(machine.processes, "with threads, at most")),
         ("clock", clock_text(machine, clock)),
+        ("counters", machine.no_counters.clone().unwrap_or_else(|| "of the processor".into())),
         ("virtualization", machine.virtualization.clone().unwrap_or_else(|| "none found".into())),
     ]
 }
@@ -204,6 +205,7 @@ mod tests {
             open_files: Some(1024),
             processes: Some(63_000),
             clock_source: Some("tsc".to_owned()),
+            no_counters: Some("perf_event_open: this machine has none".to_owned()),
             virtualization: Some("container (docker)".to_owned()),
             versions: BTreeMap::from([
                 ("rayon".to_owned(), "1.12.0".to_owned()),
@@ -251,6 +253,7 @@ Machine
   open files      1024 for each process
   processes       63000 with threads, at most
   clock           tsc, resolution 20 ns, 25 ns a reading
+  counters        perf_event_open: this machine has none
   virtualization  container (docker)
 
 Versions

@@ -40,18 +40,40 @@ pub(super) struct RunArgs {
     /// the budget
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: Option<u32>,
+    /// Go on after 6 rounds (or --rounds) until every interval is narrower than this, or the
+    /// budget is spent. Without it: 2%, or none with --rounds
+    #[arg(long, value_name = "SHARE")]
+    precision: Option<String>,
     /// Stop after the round that ends before this time. Without it: 60s, or none with --rounds
     #[arg(long, value_name = "TIME")]
     budget: Option<String>,
     /// Time that a sample may take. Without it: 20 times the sequential time, at least 10s
     #[arg(long, value_name = "TIME")]
     timeout: Option<String>,
+    /// Use only this many of the machine's cores
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    cpus: Option<u32>,
+    /// Measure the machine alone: every cell twice, under the labels A and B, whose differences
+    /// are all noise
+    #[arg(long)]
+    aa: bool,
+    /// Weak scaling: let the work grow with the number of workers
+    #[arg(long, conflicts_with = "aa")]
+    weak: bool,
+    /// Trace every task in launches of their own: latency, lanes, where the time went
+    #[arg(long)]
+    trace: bool,
+    /// Let tasks fall due at this rate per second, whether or not a worker is free (open loop);
+    /// for work that waits. Implies --trace
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    rate: Option<u32>,
     /// Folder for record, journal and report. Without it: manyhands-out/<time>
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Go on with the interrupted run in this folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["workloads", "executors", "workers", "param",
-        "input", "chunk", "rounds", "budget", "timeout", "out", "preset", "seed"])]
+        "input", "chunk", "rounds", "precision", "budget", "timeout", "cpus", "aa", "weak", "trace", "rate",
+        "out", "preset", "seed"])]
     resume: Option<PathBuf>,
     /// Print the record as one JSON document instead of a table
     #[arg(long)]
@@ -69,11 +91,13 @@ impl RunArgs {
             chunk: arguments::chunk(&self.chunk)?,
             rounds: self.rounds.and_then(NonZeroU32::new),
             budget: arguments::duration(self.budget.as_deref(), "--budget")?,
-            precision: None,
-            aa: false,
-            weak: false,
-            trace: false,
-            rate: None,
+            precision: (self.precision.as_deref())
+                .map(|typed| arguments::share(typed, "--precision"))
+                .transpose()?,
+            aa: self.aa,
+            weak: self.weak,
+            trace: self.trace || self.rate.is_some(),
+            rate: self.rate.and_then(NonZeroU32::new),
             timeout: arguments::duration(self.timeout.as_deref(), "--timeout")?,
             seed: self.work.seed,
             input: arguments::input(&self.input.input)?,
@@ -83,6 +107,14 @@ impl RunArgs {
 }
 
 pub(super) fn run(arguments: &RunArgs, catalogue: &Catalogue, colour: bool) -> Result<Exit, Error> {
+    let resumed = arguments.resume.as_deref().map(Resumed::read).transpose()?;
+    let earlier = resumed.as_ref().map(|resumed| parse_again(resumed.command())).transpose()?;
+    let asked = earlier.as_ref().unwrap_or(arguments);
+    if let Some(count) = asked.cpus {
+        // Before the machine is described: it is then one of so many cores.
+        crate::measure::affinity::restrict_to(count)
+            .map_err(|error| Error::usage(format!("--cpus {count}: {error}")))?;
+    }
     let machine = host::describe(versions::of_build());
     let interrupt = Interrupt::install()
         .map_err(|error| Error::failed(format!("cannot take over Ctrl-C: {error}")))?;
@@ -95,17 +127,16 @@ pub(super) fn run(arguments: &RunArgs, catalogue: &Catalogue, colour: bool) -> R
         folder,
         interrupt: &interrupt,
     };
-    let (record, folder, json) = match &arguments.resume {
-        Some(folder) => {
-            let resumed = Resumed::read(folder, &machine)?;
-            let earlier = parse_again(resumed.command())?;
-            let options = earlier.options(resumed.command().to_vec())?;
+    let (record, folder, json) = match (&arguments.resume, resumed) {
+        (Some(folder), Some(resumed)) => {
+            resumed.check_origin(&machine)?;
+            let options = asked.options(resumed.command().to_vec())?;
             let setting = setting(folder.clone());
             let record = run::resume(&setting, &options, resumed, &mut progress);
             progress.finish();
-            (record?, folder.clone(), arguments.json || earlier.json)
+            (record?, folder.clone(), arguments.json || asked.json)
         }
-        None => {
+        _ => {
             let options = arguments.options(command_words())?;
             let (folder, made) = make_folder(arguments.out.as_deref())?;
             let record = run::run(&setting(folder.clone()), &options, &mut progress);

@@ -27,6 +27,7 @@ use manyhands_record::{Chunk, Failure, FailureKind};
 use serde::{Deserialize, Serialize};
 
 use crate::measure::Usage;
+use crate::trace::Oversight;
 
 pub use name::{ExecutorName, UnknownExecutor};
 pub use processes::worker_main;
@@ -59,6 +60,8 @@ pub struct Recipe {
     pub input: Vec<PathBuf>,
     /// What the first process prepared.
     pub handover: manyhands_contract::Handover,
+    /// How its tasks are watched, if they are.
+    pub watch: Option<Oversight>,
 }
 
 /// One concurrency model, started for one workload.

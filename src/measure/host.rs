@@ -48,7 +48,7 @@ pub fn describe(versions: BTreeMap<String, String>) -> Machine {
         open_files: limits::open_files(),
         processes: least([limits::processes(), granted.processes]),
         clock_source: line("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
-        no_counters: None,
+        no_counters: super::counters::unavailable(),
         virtualization: virtualization::detect(),
         versions,
     }

@@ -99,6 +99,13 @@ pub fn own_pss() -> Option<u64> {
     Tree::of(std::process::id()).read().ok().map(|reading| reading.pss)
 }
 
+/// This process and its descendants, servers excepted; only this one where the system does not
+/// tell.
+pub fn own_tree() -> Vec<u32> {
+    let own = std::process::id();
+    platform::processes(&Tree::of(own)).unwrap_or_else(|_| vec![own])
+}
+
 /// A tree at one moment, as far as processes read one after another are one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TreeReading {

@@ -25,7 +25,7 @@ pub(super) fn header(setting: &Setting<'_>, options: &Options, plan: &Plan) -> H
         samples: MOST_SAMPLES,
         budget_ns: options.budget().map(|budget| budget.as_nanos() as u64),
         precision: options.precision(),
-        weak: None,
+        weak: weak(options, plan),
         granularity: None,
         aa: options.aa,
         machine: setting.machine.clone(),
@@ -33,6 +33,14 @@ pub(super) fn header(setting: &Setting<'_>, options: &Options, plan: &Plan) -> H
         workloads: workloads(plan),
         executors: executors(plan),
     }
+}
+
+/// The parameter that grows; one name for the run, as a reader meets it in each workload's own
+/// parameters anyway.
+fn weak(options: &Options, plan: &Plan) -> Option<String> {
+    let names = plan.groups.iter().filter_map(|group| group.entry.definition.grows);
+    let names: BTreeSet<&str> = names.filter(|_| options.weak).collect();
+    (!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 fn workloads(plan: &Plan) -> Vec<WorkloadText> {

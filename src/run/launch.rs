@@ -1,13 +1,13 @@
 //! One launch: a fresh process that measures one cell once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use manyhands_contract::Answer;
-use manyhands_record::{Failure, FailureKind, Launch, Memory, Mode, Sample};
+use manyhands_record::{Failure, FailureKind, Launch, Memory, Mode, Sample, Trace, trace};
 
 use super::plan::{Group, PlannedCell};
-use crate::cell::wire::{PROTOCOL, WirePrepare, WireResult};
+use crate::cell::wire::{PROTOCOL, WirePrepare, WireResult, WireTrace};
 use crate::cell::{Cell, LaunchError};
 use crate::measure::memory::{self, Tree, Watch};
 use crate::signals::Interrupt;
@@ -45,6 +45,21 @@ pub struct Order<'a> {
     pub slice: Duration,
     /// Samples after the cold one, at most.
     pub samples: u32,
+    /// The launch's place among all launches of the run: it names the tasks of a traced one, and
+    /// their file.
+    pub sequence: u32,
+    /// The record's folder, for the tasks of a traced launch; without it they are only counted.
+    pub folder: Option<&'a Path>,
+}
+
+impl Order<'_> {
+    /// The file for the tasks of a traced launch, in a folder that is there. A path that JSON
+    /// cannot hold has no file.
+    fn trace_file(&self) -> Option<PathBuf> {
+        let file = std::path::absolute(self.folder?.join(trace::file_name(self.sequence))).ok()?;
+        std::fs::create_dir_all(file.parent()?).ok()?;
+        file.to_str().is_some().then_some(file)
+    }
 }
 
 /// What came of a launch, and the answer that it gave.
@@ -92,15 +107,26 @@ impl Launcher<'_> {
         let launch = &mut launched.launch;
         launch.prepare_ns = Some(ready.prepare_ns);
         launch.startup_ns = Some(ready.startup_ns);
+        if let Some(rate) = order.cell.id.rate.filter(|rate| *rate > 0) {
+            // The last task is not due before this, however fast the workers are.
+            cell.allow(Duration::from_secs_f64(ready.card.tasks as f64 / f64::from(rate)));
+        }
         launch.card = Some(ready.card);
         match order.mode {
             Mode::Memory => {
                 let mut watched = watch(&mut cell, order, launched)?;
+                let counted = cell.counted_sample()?;
+                keep_sample(&counted, order, launched)?;
                 watched.empty = ready.empty_bytes;
                 watched.before = ready.before_bytes;
                 launched.launch.memory = Some(watched);
             }
-            Mode::Time | Mode::Trace => {
+            Mode::Trace => {
+                // The first one warms up, and its tasks are not kept.
+                take_sample(&mut cell, order, launched)?;
+                take_sample(&mut cell, order, launched)?;
+            }
+            Mode::Time => {
                 let mut taken = 0;
                 while taken == 0 || wants_another(&launched.launch.samples, order, began) {
                     take_sample(&mut cell, order, launched)?;
@@ -125,6 +151,12 @@ impl Launcher<'_> {
             workers: id.workers,
             chunk: id.chunk,
             mode: order.mode,
+            rate: id.rate,
+            trace: (order.mode == Mode::Trace).then(|| WireTrace {
+                launch: order.sequence,
+                file: order.trace_file(),
+                cap: trace::CAP,
+            }),
         }
     }
 }
@@ -146,6 +178,15 @@ fn take_sample(
     launched: &mut Launched,
 ) -> Result<(), LaunchError> {
     let result = cell.sample()?;
+    keep_sample(&result, order, launched)
+}
+
+/// Checks a sample's answer and keeps it.
+fn keep_sample(
+    result: &WireResult,
+    order: &Order<'_>,
+    launched: &mut Launched,
+) -> Result<(), LaunchError> {
     let answer = result.answer();
     if let Some(reference) = order.reference.or(launched.answer.as_ref()) {
         reference.check(&answer).map_err(|mismatch| Failure {
@@ -155,7 +196,12 @@ fn take_sample(
         })?;
     }
     launched.answer.get_or_insert(answer);
-    launched.launch.samples.push(sample(&result));
+    launched.launch.samples.push(sample(result));
+    launched.launch.trace = result.trace.clone().map(|seen| Trace {
+        // A record can be moved: its files are named as they lie beside it.
+        file: seen.file.map(|_| trace::file_name(order.sequence)),
+        ..seen
+    });
     Ok(())
 }
 

@@ -4,12 +4,16 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use manyhands_record::Chunk;
+use manyhands_record::{Chunk, Mode};
 
 use crate::executors::ExecutorName;
 
 /// What the default suite compares: work to compute, data to read, servers to wait for.
 pub const SUITE: [&str; 5] = ["primes", "risk", "csv", "fetch", "ingest"];
+
+/// What an A/A run measures twice: a kernel and a list of short tasks, so that the machine is what
+/// differs.
+pub const AA_SUITE: [&str; 2] = ["primes", "spin"];
 
 /// Rounds, unless told otherwise: the fewest that give intervals.
 pub const ROUNDS: u32 = 6;
@@ -83,8 +87,14 @@ impl Options {
     }
 
     /// Time to stay within: as asked; else none when rounds were asked for, as they would be
-    /// cut short in silence otherwise.
+    /// cut short in silence otherwise. A precision may never be reached, so it needs a budget.
     pub fn budget(&self) -> Option<Duration> {
-        self.budget.or_else(|| self.rounds.is_none().then_some(BUDGET))
+        let open_ended = self.rounds.is_none() || self.precision.is_some();
+        self.budget.or_else(|| open_ended.then_some(BUDGET))
+    }
+
+    /// What launches watch besides time, in launches of their own after the first round.
+    pub fn watching_modes(&self) -> impl Iterator<Item = Mode> + use<> {
+        [Some(Mode::Memory), self.trace.then_some(Mode::Trace)].into_iter().flatten()
     }
 }

@@ -9,9 +9,11 @@ use manyhands_contract::{Bound, Catalogue, Definition, Entry, Kind, Parameters};
 use manyhands_record::{CellId, Chunk};
 
 use super::input;
-use super::options::{Options, SUITE};
+use super::options::{AA_SUITE, Options, SUITE};
 use crate::error::Error;
 use crate::executors::ExecutorName;
+
+const ONE: NonZeroU32 = NonZeroU32::MIN;
 
 /// Cells that are compared with each other: same workload, parameters and input.
 #[derive(Debug)]
@@ -64,35 +66,43 @@ impl Plan {
         let entries = chosen(catalogue, options)?;
         check_parameters(&entries, options)?;
         check_input(&entries, options)?;
+        check_rate(&entries, options)?;
         let mut plan = Self { groups: Vec::new(), cells: Vec::new() };
         for entry in entries {
+            let workers = workers(&entry, options, cores);
             for parameters in sweep(&entry, options)? {
-                let folder = scratch.join(plan.groups.len().to_string());
-                plan.groups.push(Group::new(entry, parameters, options, &folder)?);
-                plan.add_cells(options, cores);
+                for (parameters, workers) in grown(&entry, parameters, &workers, options)? {
+                    let folder = scratch.join(plan.groups.len().to_string());
+                    plan.groups.push(Group::new(entry, parameters, options, &folder)?);
+                    plan.add_cells(options, &workers);
+                }
             }
         }
         Ok(plan)
     }
 
     /// The cells of the group that was added last.
-    fn add_cells(&mut self, options: &Options, cores: u32) {
+    fn add_cells(&mut self, options: &Options, workers: &[NonZeroU32]) {
         let number = self.groups.len() - 1;
         let group = &self.groups[number];
-        let workers = if options.workers.is_empty() {
-            usual_workers(group.entry.definition.kind, cores)
-        } else {
-            options.workers.clone()
-        };
+        let labels: &[_] = if options.aa { &[Some("A"), Some("B")] } else { &[None] };
         let mut seen = BTreeSet::new();
-        for executor in &options.executors {
-            let counts: &[_] =
-                if *executor == ExecutorName::Sequential { &[NonZeroU32::MIN] } else { &workers };
-            for workers in counts {
-                let id = group.cell_id(*executor, *workers, options.chunk);
-                if seen.insert(id.clone()) {
-                    let (executor, workers) = (*executor, *workers);
-                    self.cells.push(PlannedCell { group: number, executor, workers, id });
+        for &executor in &options.executors {
+            let counts = match executor {
+                // Work that has grown for several workers is not what one loop is compared with.
+                ExecutorName::Sequential if options.weak && !workers.contains(&ONE) => continue,
+                ExecutorName::Sequential => &[ONE],
+                _ => workers,
+            };
+            for &workers in counts {
+                let id = group.cell_id(executor, workers, options.chunk);
+                for label in labels {
+                    let label = label.map(str::to_owned);
+                    let rate = options.rate.map(NonZeroU32::get);
+                    let id = CellId { label, rate, ..id.clone() };
+                    if seen.insert(id.clone()) {
+                        self.cells.push(PlannedCell { group: number, executor, workers, id });
+                    }
                 }
             }
         }
@@ -141,6 +151,51 @@ impl Group {
     }
 }
 
+/// The numbers of workers that a workload is measured with.
+fn workers(entry: &Entry, options: &Options, cores: u32) -> Vec<NonZeroU32> {
+    if options.workers.is_empty() {
+        usual_workers(entry.definition.kind, cores)
+    } else {
+        options.workers.clone()
+    }
+}
+
+/// For weak scaling: the parameters for each number of workers, the work in proportion to it.
+/// Else the parameters as they are, for all of them.
+fn grown(
+    entry: &Entry,
+    parameters: Parameters,
+    workers: &[NonZeroU32],
+    options: &Options,
+) -> Result<Vec<(Parameters, Vec<NonZeroU32>)>, Error> {
+    if !options.weak {
+        return Ok(vec![(parameters, workers.to_vec())]);
+    }
+    let definition = entry.definition;
+    let name = definition.grows.ok_or_else(|| {
+        let name = definition.name;
+        Error::usage(format!(
+            "{name} has no parameter that its work is proportional to, so --weak cannot let it \
+             grow with the workers; 'manyhands list' shows others, such as spin and hash"
+        ))
+    })?;
+    if !options.input.is_empty() {
+        return Err(Error::usage(
+            "--weak needs input that can grow with the workers, and --input cannot; leave one out",
+        ));
+    }
+    let grow = |&count: &NonZeroU32| {
+        let texts = parameters.texts();
+        let base: u64 = texts[name].parse().expect("what grows is a whole number");
+        let larger = (name.to_owned(), (base * u64::from(count.get())).to_string());
+        let changes: Vec<_> =
+            texts.into_iter().filter(|(key, _)| key != name).chain([larger]).collect();
+        let parameters = definition.parameters(&options.preset, &changes).map_err(Error::usage)?;
+        Ok((parameters, vec![count]))
+    };
+    workers.iter().map(grow).collect()
+}
+
 /// Workers unless told otherwise: powers of two up to the cores, and the cores, for work that
 /// computes; 8 and 64 for work that waits, because waiting takes no core.
 fn usual_workers(kind: Kind, cores: u32) -> Vec<NonZeroU32> {
@@ -155,8 +210,9 @@ fn usual_workers(kind: Kind, cores: u32) -> Vec<NonZeroU32> {
 }
 
 fn chosen(catalogue: &Catalogue, options: &Options) -> Result<Vec<Entry>, Error> {
-    let suite = SUITE.map(str::to_owned);
-    let names: &[String] = if options.workloads.is_empty() { &suite } else { &options.workloads };
+    let suite: &[&str] = if options.aa { &AA_SUITE } else { &SUITE };
+    let suite: Vec<String> = suite.iter().map(|name| (*name).to_owned()).collect();
+    let names = if options.workloads.is_empty() { &suite } else { &options.workloads };
     let mut chosen: Vec<Entry> = Vec::new();
     for name in names {
         let entry = *catalogue.get(name).map_err(Error::usage)?;
@@ -192,6 +248,19 @@ fn unknown_parameter(entries: &[Entry], name: &str) -> Error {
         "none of {} has a parameter '{name}'; {hint}see 'manyhands describe WORKLOAD'",
         workloads.join(", ")
     ))
+}
+
+/// Work that computes is as fast as it is: only what waits for others is asked of at a rate.
+fn check_rate(entries: &[Entry], options: &Options) -> Result<(), Error> {
+    let waits = |entry: &&Entry| matches!(entry.definition.kind, Kind::Io | Kind::Mixed);
+    match entries.iter().find(|entry| !waits(entry)) {
+        Some(entry) if options.rate.is_some() => Err(Error::usage(format!(
+            "--rate is for work that waits, and {} computes; leave it out, or name workloads of \
+             kind io, such as fetch",
+            entry.definition.name
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn check_input(entries: &[Entry], options: &Options) -> Result<(), Error> {

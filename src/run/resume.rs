@@ -24,9 +24,8 @@ impl Resumed {
     /// Reads the journal of the run in `folder`.
     ///
     /// # Errors
-    /// When there is none, it is damaged, or it was made by another version or on another
-    /// machine, whose figures must not be mixed with ours.
-    pub fn read(folder: &Path, machine: &Machine) -> Result<Self, Error> {
+    /// When there is none, or it is damaged.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(FILE_NAME);
         let bytes = fs::read(&path).map_err(|error| {
             let path = path.display();
@@ -46,9 +45,17 @@ impl Resumed {
                 "cannot resume: {path} does not begin with a start line; start a new run"
             )));
         };
-        same_origin(&header, machine)?;
         let notes = note.map(|note| note.to_string()).into_iter().collect();
         Ok(Self { header: *header, planned: cells, lines, notes })
+    }
+
+    /// Whether this program on this machine may go on with it.
+    ///
+    /// # Errors
+    /// When it was made by another version or on another machine, whose figures must not be mixed
+    /// with ours.
+    pub fn check_origin(&self, machine: &Machine) -> Result<(), Error> {
+        same_origin(&self.header, machine)
     }
 
     /// The command of the earlier part, which says what is to be measured.

@@ -4,7 +4,7 @@ use crate::format;
 use crate::statistics::interval::MIN_LAUNCHES;
 use crate::summary::{CellSummary, Ratio, Verdict};
 use crate::verdict::{Group, workers};
-use crate::{Failure, FailureKind};
+use crate::{Failure, FailureKind, Outliers, Record, Status, precision};
 
 /// More names than this make no sentence.
 const NAMES: usize = 4;
@@ -16,6 +16,9 @@ const NAMES: usize = 4;
 pub fn sentence(group: &Group<'_>) -> Option<String> {
     if group.cells.iter().all(|cell| cell.cell.launches.is_empty()) {
         return None;
+    }
+    if !group.pairs.is_empty() {
+        return Some(format!("{}: {}", group.label, machine(std::slice::from_ref(group))));
     }
     let mut parts = Vec::new();
     match group.winner {
@@ -32,6 +35,91 @@ pub fn sentence(group: &Group<'_>) -> Option<String> {
     }
     parts.extend(failures(group));
     Some(format!("{}: {}", group.label, parts.join(" ")))
+}
+
+/// What an A/A run says about its machine, over all groups; `None` for another record.
+pub fn aa(record: &Record) -> Option<String> {
+    record.header.aa.then(|| machine(&crate::verdict::groups(record)))
+}
+
+fn machine(groups: &[Group<'_>]) -> String {
+    let found = crate::aa::of_groups(groups);
+    let all = found.pairs.len();
+    let unjudged = match found.unjudged {
+        0 => String::new(),
+        n => format!(" {n} more failed or had too few rounds."),
+    };
+    let Some(((usual, largest), detectable)) = found.usual.zip(found.largest).zip(found.detectable)
+    else {
+        return format!("no pair of equal cells could be compared.{unjudged}");
+    };
+    let difference = |ratio: f64| format::percent(ratio - 1.0);
+    format!(
+        "equal cells were measured under two names, so every difference is chance. {} of {all} \
+         pairs {} claimed to differ, {} if each had been the only one; the largest difference was \
+         {}, and 95 of 100 are below {}. A true difference of {} would be seen here.{unjudged}",
+        found.claimed,
+        if found.claimed == 1 { "was" } else { "were" },
+        found.claimed_alone,
+        difference(largest),
+        difference(usual),
+        difference(detectable),
+    )
+}
+
+/// Which of the two ended a run that had a precision to reach: the precision, or the time. `None`
+/// where the number of rounds was fixed.
+pub fn stopping(record: &Record) -> Option<String> {
+    let (pending, timed) = precision::pending_of(record)?;
+    let within = format::percent(record.header.precision?);
+    let missed = match pending {
+        0 => format!("every interval is within {within}"),
+        n => format!("{n} of {timed} cells are not within {within} yet"),
+    };
+    match record.status {
+        Status::Complete => None,
+        Status::Precise { rounds } => {
+            Some(format!("stopped after {rounds} rounds: every interval is within {within}"))
+        }
+        Status::OutOfTime { rounds } => {
+            Some(format!("the time was up after {}: {missed}", counted(rounds, "round")))
+        }
+        Status::Interrupted { rounds } => {
+            Some(format!("interrupted after {}: {missed}", counted(rounds, "round")))
+        }
+    }
+}
+
+/// How many samples and launches stand out; `None` where there are too few to say.
+pub fn outliers<'a>(cells: impl IntoIterator<Item = &'a CellSummary<'a>>) -> Option<String> {
+    let (mut samples, mut launches) = (Outliers::default(), Outliers::default());
+    for found in cells.into_iter().filter_map(|cell| cell.outliers) {
+        samples += found.samples;
+        launches += found.launches;
+    }
+    let parts: Vec<String> = [(samples, "sample"), (launches, "launch")]
+        .into_iter()
+        .filter(|(found, _)| found.values > 0)
+        .map(|(found, what)| {
+            let all = if what == "launch" { "launches" } else { "samples" };
+            let severe = match found.severe() {
+                0 => String::new(),
+                severe => format!(" ({severe} of them severe)"),
+            };
+            format!("{} of {} {all}{severe}", found.count(), found.values)
+        })
+        .collect();
+    (!parts.is_empty()).then(|| format!("outliers: {}; all are kept", parts.join(", ")))
+}
+
+/// `a difference of 3.1 % or more would have been seen`: what a tie says.
+pub fn seen(ratio: Ratio) -> Option<String> {
+    let from = format::percent(ratio.detectable? - 1.0);
+    Some(format!("a difference of {from} or more would have been seen"))
+}
+
+fn counted(number: u32, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Who wins, and by how much.
@@ -82,7 +170,10 @@ fn nobody_faster(group: &Group<'_>, winner: usize) -> String {
 /// Another has the shortest time, but not by a difference.
 fn tie_with_sequential(group: &Group<'_>, winner: usize) -> String {
     let cell = &group.cells[winner];
-    let speedup = cell.speedup.map(|s| format!(" ({})", against_sequential(s)));
+    let speedup = cell.speedup.map(|speedup| {
+        let seen = seen(speedup).map(|seen| format!("; {seen}"));
+        format!(" ({}{})", against_sequential(speedup), seen.unwrap_or_default())
+    });
     let others: Vec<usize> = group.baseline.into_iter().chain([winner]).collect();
     format!(
         "nobody is faster than sequential: {} comes out first, but it is a tie{}{}.",
@@ -113,18 +204,24 @@ fn undecided(group: &Group<'_>) -> Option<String> {
     Some(format!("{} had too few rounds to be compared.", list(&names)))
 }
 
-/// `; rayon and processes tie with it`, without the cells that were named already.
+/// `; rayon and processes tie with it`, without the cells that were named already, and what would
+/// have been seen: the largest of those differences, if there are several ties.
 fn ties(group: &Group<'_>, named: &[usize]) -> String {
-    let tied: Vec<String> = group
+    let ties: Vec<&CellSummary<'_>> = group
         .ties
         .iter()
         .filter(|tie| !named.contains(tie))
-        .map(|&tie| short_name(&group.cells[tie]))
+        .map(|&tie| &group.cells[tie])
         .collect();
-    match tied.len() {
-        0 => String::new(),
-        1 => format!("; {} ties with it", tied[0]),
-        _ => format!("; {} tie with it", list(&tied)),
+    let names: Vec<String> = ties.iter().map(|cell| short_name(cell)).collect();
+    let ratios = ties.iter().filter_map(|cell| cell.vs_best);
+    let or_none = |ratio: &Ratio| ratio.detectable.unwrap_or(0.0);
+    let least = ratios.max_by(|a, b| or_none(a).total_cmp(&or_none(b)));
+    let seen = least.and_then(seen).map_or(String::new(), |seen| format!(" ({seen})"));
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => format!("; {one} ties with it{seen}"),
+        several => format!("; {} tie with it{seen}", list(several)),
     }
 }
 
@@ -256,7 +353,7 @@ mod tests {
         assert_eq!(
             said(cells),
             "primes: threads with 2 workers is fastest, 1.92x sequential [1.88, 1.96]; rayon and \
-             processes tie with it. It takes 0.520x the CPU time and +410 KiB of memory."
+             processes tie with it (a difference of 5.2 % or more would have been seen). It takes 0.520x the CPU time and +410 KiB of memory."
         );
     }
 
@@ -274,7 +371,8 @@ mod tests {
         assert_eq!(said(cells), expected);
         let cells = vec![timed("sequential", &[1_000; 6]), timed("threads", &[1_001; 6])];
         let expected = "primes: nobody is faster than sequential, which takes 1.00 us \
-                        [1.00, 1.00]; threads ties with it.";
+                        [1.00, 1.00]; threads ties with it (a difference of 2 % or more would have \
+                        been seen).";
         assert_eq!(said(cells), expected);
     }
 
@@ -288,8 +386,9 @@ mod tests {
         assert_eq!(
             said(cells),
             "primes: nobody is faster than sequential: threads with 2 workers comes out first, but \
-             it is a tie (1.01x sequential [1.01, 1.01]); rayon ties with it. It takes 0.990x the \
-             CPU time."
+             it is a tie (1.01x sequential [1.01, 1.01]; a difference of 2 % or more would have \
+             been seen); rayon ties with it (a difference of 2 % or more would have been seen). It \
+             takes 0.990x the CPU time."
         );
     }
 
@@ -373,6 +472,46 @@ mod tests {
         assert_eq!(told, "primes: no times were measured.");
         let record = record(vec![cell("threads", vec![])]);
         assert_eq!(sentence(&groups(&record)[0]), None);
+    }
+
+    #[test]
+    fn a_run_with_a_precision_says_what_stopped_it() {
+        let mut record = record(vec![
+            timed("sequential", &[1_000; 8]),
+            timed("threads", &[1_000, 2_000, 1_500, 900, 800, 2_100]),
+            cell("rayon", vec![failed(0)]),
+        ]);
+        record.status = Status::OutOfTime { rounds: 6 };
+        assert_eq!(stopping(&record), None);
+        record.header.precision = Some(0.02);
+        let said = |record: &Record| stopping(record).unwrap();
+        assert_eq!(
+            said(&record),
+            "the time was up after 6 rounds: 1 of 2 cells are not within 2 % yet"
+        );
+        record.status = Status::Interrupted { rounds: 1 };
+        assert_eq!(said(&record), "interrupted after 1 round: 1 of 2 cells are not within 2 % yet");
+        record.cells.truncate(1);
+        record.status = Status::Precise { rounds: 8 };
+        assert_eq!(said(&record), "stopped after 8 rounds: every interval is within 2 %");
+        record.status = Status::OutOfTime { rounds: 8 };
+        assert_eq!(said(&record), "the time was up after 8 rounds: every interval is within 2 %");
+    }
+
+    #[test]
+    fn outliers_are_counted_in_words() {
+        let said = |cells: Vec<Cell>| outliers(&groups(&record(cells))[0].cells);
+        let mut wild = six(1_000_000, 0);
+        wild[3] = 5_000_000;
+        let told = said(vec![timed("threads", &wild), timed("rayon", &six(1_000_000, 0))]);
+        assert_eq!(
+            told.as_deref(),
+            Some("outliers: 1 of 12 launches (1 of them severe); all are kept")
+        );
+        let launches = vec![launch(0, &[9, 100, 101, 99, 100, 102])];
+        let told = said(vec![cell("threads", launches)]);
+        assert_eq!(told.as_deref(), Some("outliers: 0 of 5 samples; all are kept"));
+        assert_eq!(said(vec![cell("threads", vec![failed(0)])]), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a cell comes to: the row of a table.
 
-use crate::statistics::{Estimate, Interval, Times, quantile::median};
+use crate::statistics::{CellOutliers, Decomposition, Estimate, Interval, Times, quantile::median};
 use crate::{Bound, Cell, Failure, Launch, Memory, Mode, Sample};
 
 /// Near its bound is a cell whose floor is at least this share of its time.
@@ -22,6 +22,11 @@ pub struct CellSummary<'a> {
     pub time: Option<Estimate>,
     /// The time of a launch's first sample.
     pub cold: Option<Estimate>,
+    /// Samples and launches that stand out. All of them are part of the time.
+    pub outliers: Option<CellOutliers>,
+    /// How much launches differ, and how much the samples of one: absent where that cannot be
+    /// told.
+    pub variance: Option<Decomposition>,
     /// How many times as fast as the group's sequential cell it is; absent for that one itself.
     pub speedup: Option<Ratio>,
     /// Speed-up / workers: 1 where every worker contributes as much as the sequential loop does
@@ -60,6 +65,10 @@ pub struct Ratio {
     /// The p-value of "they are equally fast", corrected for the number of comparisons in the
     /// group; absent as the interval is.
     pub p: Option<f64>,
+    /// The smallest ratio (above 1) that would have been called a difference in 80 of 100 such
+    /// runs: what a tie says. Never below the larger of 2 % and the noise floor; for the
+    /// strictest level that the correction asks of any comparison; absent as the interval is.
+    pub detectable: Option<f64>,
     /// Rounds that have both.
     pub pairs: usize,
     /// Whether first, cold samples were compared, because one of the two has no others. Then
@@ -116,6 +125,8 @@ impl<'a> CellSummary<'a> {
             failure: cell.failure(),
             time,
             cold: times.map(Times::cold_estimate),
+            outliers: times.map(CellOutliers::of),
+            variance: times.and_then(Decomposition::of_times),
             speedup: None,
             efficiency: None,
             vs_best: None,
@@ -188,5 +199,21 @@ mod tests {
         let cell = cell("threads", vec![]);
         let summary = summary(&cell);
         assert_eq!((summary.time, summary.cpu_ns, summary.bound), (None, None, None));
+        assert_eq!((summary.outliers, summary.variance), (None, None));
+    }
+
+    #[test]
+    fn a_cell_says_where_its_variance_lies_and_what_stands_out() {
+        let quiet = |round, wall| launch(round, &[9 * wall, wall, wall + 1, wall, wall + 1, wall]);
+        let mut cell = cell("threads", vec![quiet(0, 1_000), quiet(1, 1_100), quiet(2, 1_050)]);
+        cell.launches[2].samples[5].wall_ns = 1_500;
+        let found = summary(&cell);
+        let outliers = found.outliers.unwrap();
+        assert_eq!((outliers.samples.count(), outliers.samples.values), (1, 15));
+        let variance = found.variance.unwrap();
+        assert_eq!((variance.launches, variance.samples), (3, 15));
+        cell.launches[2].samples[5].wall_ns = 1_050;
+        let share = summary(&cell).variance.unwrap().share_between().unwrap();
+        assert!(share > 0.99 && share > variance.share_between().unwrap(), "{share}");
     }
 }

@@ -5,11 +5,14 @@
 //! corrected for the number of comparisons in the group ([`holm`]), is below 0.05 and whose
 //! estimate is beyond the larger of 2 % and the noise floor of the run ([`noise`]). All else is a
 //! tie. So a tie may have an interval that excludes 1: the interval knows of no other comparison.
-//! The correction is the stricter of the two, so a difference's interval always excludes 1.
+//! The correction is the stricter of the two, so a difference's interval always excludes 1. Beside
+//! each comparison stands the difference that would have been seen ([`detectable`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::statistics::{Paired, Times, holm, noise, ratio};
+use crate::aa::{self, Pair};
+use crate::statistics::interval::CONFIDENCE;
+use crate::statistics::{Paired, Times, detectable, holm, noise, ratio, student};
 use crate::summary::{CellSummary, Ratio, Verdict};
 use crate::{Cell, CellId, Record, WorkloadText};
 
@@ -17,10 +20,10 @@ use crate::{Cell, CellId, Record, WorkloadText};
 pub const BASELINE: &str = "sequential";
 
 /// A difference up to this is a tie, however sure: 2 %.
-const SMALLEST: f64 = 1.02;
+pub(crate) const SMALLEST: f64 = 1.02;
 
 /// A corrected p-value below this is significant.
-const SIGNIFICANCE: f64 = 0.05;
+pub(crate) const SIGNIFICANCE: f64 = 1.0 - CONFIDENCE;
 
 /// The cells of one workload, version, parameters and input.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +51,8 @@ pub struct Group<'a> {
     pub ties: Vec<usize>,
     /// The noise floor of the run: see [`noise_floor`].
     pub floor: Option<f64>,
+    /// In an A/A run: the cells that differ in nothing but their label, compared.
+    pub pairs: Vec<Pair>,
 }
 
 impl Group<'_> {
@@ -88,9 +93,10 @@ pub fn groups(record: &Record) -> Vec<Group<'_>> {
     members.iter().zip(labels).map(|(cells, label)| group(record, cells, label, floor)).collect()
 }
 
-type Key<'a> = (&'a str, u32, &'a BTreeMap<String, String>, Option<&'a str>);
+/// What makes a group: all of a cell's identity that says what work was done, not how.
+pub(crate) type Key<'a> = (&'a str, u32, &'a BTreeMap<String, String>, Option<&'a str>);
 
-fn key(id: &CellId) -> Key<'_> {
+pub(crate) fn key(id: &CellId) -> Key<'_> {
     (&id.workload, id.version, &id.parameters, id.input.as_deref())
 }
 
@@ -102,7 +108,7 @@ fn group<'a>(
 ) -> Group<'a> {
     let times: Vec<Option<Times<'a>>> =
         cells.iter().map(|cell| Times::of(cell).filter(|_| cell.failure().is_none())).collect();
-    let labels = CellLabels::of(cells);
+    let labels = CellLabels::of(cells.iter().map(|cell| &cell.id));
     let summaries = cells.iter().zip(&times);
     let summaries: Vec<CellSummary<'a>> = summaries
         .map(|(cell, times)| CellSummary::of(cell, labels.label(&cell.id), times.as_ref()))
@@ -120,8 +126,12 @@ fn group<'a>(
         cells: summaries,
         ties: Vec::new(),
         floor,
+        pairs: Vec::new(),
     };
     compare(&mut group, &times);
+    if record.header.aa {
+        group.pairs = pairs(&group, &times);
+    }
     group
 }
 
@@ -138,14 +148,12 @@ fn fastest(
 /// Compares each cell with the baseline and with the winner, and fills in what follows.
 fn compare(group: &mut Group<'_>, times: &[Option<Times<'_>>]) {
     let corrected = corrected(group, times);
-    let smallest = SMALLEST.max(group.floor.unwrap_or(1.0));
+    let mut judge = Judge::new(group.floor);
     // The ratio `above` / `below` of two cells' times, as a statement about `about`.
-    let judged = |above: usize, below: usize, about: usize| {
+    let mut judged = |above: usize, below: usize, about: usize| {
         let (paired, cold) = compared(times[above].as_ref()?, times[below].as_ref()?)?;
-        let p = corrected.get(&pair(above, below)).copied();
-        let verdict = verdict(paired.estimate, p, smallest, about == above);
-        let Paired { estimate, interval, pairs, .. } = paired;
-        Some(Ratio { estimate, interval, p, pairs, cold, verdict })
+        let found = corrected.get(&pair(above, below)).copied();
+        Some(judge.ratio(&paired, cold, found, about == above))
     };
     for (i, cell) in group.cells.iter_mut().enumerate() {
         let baseline = group.baseline.filter(|&baseline| baseline != i);
@@ -160,6 +168,96 @@ fn compare(group: &mut Group<'_>, times: &[Option<Times<'_>>]) {
     }
 }
 
+/// The pairs of an A/A run. They are what the run is about, and so a question of their own: the
+/// correction counts them, and nothing else.
+fn pairs(group: &Group<'_>, times: &[Option<Times<'_>>]) -> Vec<Pair> {
+    let cells: Vec<&Cell> = group.cells.iter().map(|cell| cell.cell).collect();
+    let mut judge = Judge::new(group.floor);
+    let found: Vec<(usize, (Paired, bool))> = aa::twins(cells.iter().copied())
+        .into_iter()
+        .filter_map(|(a, b)| Some((a, compared(times[b].as_ref()?, times[a].as_ref()?)?)))
+        .collect();
+    let p: Vec<f64> = found.iter().filter_map(|(_, (paired, _))| paired.p).collect();
+    let level = SIGNIFICANCE / p.len().max(1) as f64;
+    let mut corrected = holm::adjust(&p, p.len()).into_iter();
+    let unlabelled: Vec<CellId> =
+        cells.iter().map(|cell| CellId { label: None, ..cell.id.clone() }).collect();
+    let labels = CellLabels::of(unlabelled.iter());
+    let pair = |(a, (paired, cold)): (usize, (Paired, bool))| {
+        let found = paired.p.and_then(|_| Some(Corrected { p: corrected.next()?, level }));
+        let alone = paired.p.map(|p| Corrected { p, level: SIGNIFICANCE });
+        Pair {
+            label: labels.label(&unlabelled[a]),
+            ratio: judge.ratio(&paired, cold, found, true),
+            alone: judge.ratio(&paired, cold, alone, true).verdict,
+        }
+    };
+    found.into_iter().map(pair).collect()
+}
+
+/// A p-value after the correction, and the strictest level that the correction may ask of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Corrected {
+    pub(crate) p: f64,
+    pub(crate) level: f64,
+}
+
+/// Judges the comparisons of a group.
+pub(crate) struct Judge {
+    /// A ratio up to this is a tie.
+    smallest: f64,
+    /// The critical t for a level and degrees of freedom: few different ones in a group, and each
+    /// takes longer to compute than all else of a comparison.
+    critical: BTreeMap<(u64, u64), f64>,
+}
+
+impl Judge {
+    pub(crate) fn new(floor: Option<f64>) -> Self {
+        Self { smallest: SMALLEST.max(floor.unwrap_or(1.0)), critical: BTreeMap::new() }
+    }
+
+    /// `above`: whether the cell in question is the one whose time is divided.
+    fn ratio(&mut self, paired: &Paired, cold: bool, p: Option<Corrected>, above: bool) -> Ratio {
+        let degrees = paired.pairs.saturating_sub(1) as f64;
+        let error = paired.error.map(|error| (error, degrees));
+        let Paired { estimate, interval, pairs, .. } = *paired;
+        Ratio {
+            estimate,
+            interval,
+            p: p.map(|p| p.p),
+            detectable: self.detectable(error, p.map(|p| p.level)),
+            pairs,
+            cold,
+            verdict: self.verdict(estimate, p.map(|p| p.p), above),
+        }
+    }
+
+    /// The ratio that would have been seen, from a standard error with its degrees of freedom.
+    pub(crate) fn detectable(
+        &mut self,
+        error: Option<(f64, f64)>,
+        level: Option<f64>,
+    ) -> Option<f64> {
+        let ((error, degrees), level) = error.zip(level)?;
+        let critical = *self
+            .critical
+            .entry((level.to_bits(), degrees.to_bits()))
+            .or_insert_with(|| student::critical(1.0 - level, degrees));
+        let log = detectable::difference(error, degrees, critical, self.smallest.ln());
+        // A machine this wild can tell nothing.
+        Some(log.exp()).filter(|ratio| ratio.is_finite())
+    }
+
+    /// `above`: whether the cell in question is the one whose time is divided.
+    pub(crate) fn verdict(&self, estimate: f64, p: Option<f64>, above: bool) -> Verdict {
+        let Some(p) = p else { return Verdict::Inconclusive };
+        if p >= SIGNIFICANCE || estimate.max(1.0 / estimate) <= self.smallest {
+            return Verdict::Tie;
+        }
+        if (estimate > 1.0) == above { Verdict::Slower } else { Verdict::Faster }
+    }
+}
+
 /// The corrected p-value of every comparison that is made, each pair once.
 ///
 /// Two questions share the error that is allowed, half each. *Who differs from the baseline?*
@@ -167,19 +265,24 @@ fn compare(group: &mut Group<'_>, times: &[Option<Times<'_>>]) {
 /// the winner is picked by looking at all others, so all their pairs count, made or not. In a
 /// simulation of equally fast cells, counting only those made claimed a difference in 7 of 100
 /// groups of 11 cells and in 11 of 100 groups of 100.
-fn corrected(group: &Group<'_>, times: &[Option<Times<'_>>]) -> BTreeMap<(usize, usize), f64> {
+fn corrected(
+    group: &Group<'_>,
+    times: &[Option<Times<'_>>],
+) -> BTreeMap<(usize, usize), Corrected> {
     let timed: Vec<usize> = (0..times.len()).filter(|&i| times[i].is_some()).collect();
     let others: Vec<usize> = timed.into_iter().filter(|&i| Some(i) != group.baseline).collect();
     let pairs = others.len() * others.len().saturating_sub(1) / 2;
     let share = if group.baseline.is_some() && pairs > 0 { 0.5 } else { 1.0 };
-    let question = |reference: Option<usize>, size: usize| -> Vec<((usize, usize), f64)> {
+    let question = |reference: Option<usize>, size: usize| -> Vec<((usize, usize), Corrected)> {
         let against = others.iter().filter(|&&i| Some(i) != reference);
         let p = |&i: &usize| {
             let (one, other) = (times[reference?].as_ref()?, times[i].as_ref()?);
             Some((pair(reference?, i), compared(one, other)?.0.p?))
         };
         let (pairs, p): (Vec<_>, Vec<f64>) = against.filter_map(p).unzip();
-        let adjusted = holm::adjust(&p, size).into_iter().map(|p| (p / share).min(1.0));
+        let level = SIGNIFICANCE * share / size.max(p.len()).max(1) as f64;
+        let adjusted = holm::adjust(&p, size).into_iter();
+        let adjusted = adjusted.map(|p| Corrected { p: (p / share).min(1.0), level });
         pairs.into_iter().zip(adjusted).collect()
     };
     let winner = group.winner.filter(|&winner| Some(winner) != group.baseline);
@@ -198,18 +301,9 @@ fn compared(above: &Times<'_>, below: &Times<'_>) -> Option<(Paired, bool)> {
     Some((ratio::paired(above.logs(cold), below.logs(cold))?, cold))
 }
 
-/// `above`: whether the cell in question is the one whose time is divided.
-fn verdict(estimate: f64, p: Option<f64>, smallest: f64, above: bool) -> Verdict {
-    let Some(p) = p else { return Verdict::Inconclusive };
-    if p >= SIGNIFICANCE || estimate.max(1.0 / estimate) <= smallest {
-        return Verdict::Tie;
-    }
-    if (estimate > 1.0) == above { Verdict::Slower } else { Verdict::Faster }
-}
-
 /// The workload, with those of its parameters, and its version and input, that differ among the
 /// groups of the same workload.
-fn group_label(id: &CellId, all: &[&CellId]) -> String {
+pub(crate) fn group_label(id: &CellId, all: &[&CellId]) -> String {
     let same: Vec<&&CellId> = all.iter().filter(|other| other.workload == id.workload).collect();
     let mut marks: Vec<String> = Vec::new();
     if same.iter().any(|other| other.version != id.version) {
@@ -231,39 +325,54 @@ fn group_label(id: &CellId, all: &[&CellId]) -> String {
     format!("{} ({})", id.workload, marks.join(", "))
 }
 
-/// What a cell's label needs beside its executor to be the only one in its group.
-struct CellLabels {
+/// What a cell's label needs beside its executor to be the only one in its group. What is asked
+/// of an executor is not of the others: a group has `rayon` and `threads, chunk 10` and
+/// `threads, chunk 20`.
+pub(crate) struct CellLabels {
     /// Executors that appear with several numbers of workers.
     workers: BTreeSet<String>,
     /// Executors that appear with several chunks.
     chunks: BTreeSet<String>,
+    /// Executors that appear with several rates.
+    rates: BTreeSet<String>,
 }
 
 impl CellLabels {
-    fn of(cells: &[&Cell]) -> Self {
+    pub(crate) fn of<'a>(ids: impl Iterator<Item = &'a CellId> + Clone) -> Self {
         let varied = |differ: fn(&CellId, &CellId) -> bool| {
             let mut first = BTreeMap::new();
-            let ids = cells.iter().map(|cell| &cell.id);
-            ids.filter(|id| differ(first.entry(&id.executor).or_insert(*id), id))
+            ids.clone()
+                .filter(|id| differ(first.entry(&id.executor).or_insert(*id), id))
                 .map(|id| id.executor.clone())
                 .collect()
         };
         Self {
             workers: varied(|a, b| a.workers != b.workers),
             chunks: varied(|a, b| a.chunk != b.chunk),
+            rates: varied(|a, b| a.rate != b.rate),
         }
     }
 
-    fn label(&self, id: &CellId) -> String {
-        let mut label = id.executor.clone();
+    pub(crate) fn label(&self, id: &CellId) -> String {
+        let mut parts = vec![id.executor.clone()];
         if self.workers.contains(&id.executor) {
-            label.push_str(&format!(", {}", workers(id.workers)));
+            parts.push(workers(id.workers));
         }
         if self.chunks.contains(&id.executor) {
-            label.push_str(&format!(", chunk {}", id.chunk));
+            parts.push(format!("chunk {}", id.chunk));
         }
-        label
+        if self.rates.contains(&id.executor) {
+            parts.push(rate(id.rate));
+        }
+        // An A/A run has every cell under two labels, and they alone tell them apart.
+        parts.extend(id.label.clone());
+        parts.join(", ")
     }
+}
+
+/// `500 per second`, or `closed loop`.
+fn rate(rate: Option<u32>) -> String {
+    rate.map_or_else(|| "closed loop".to_owned(), |rate| format!("{rate} per second"))
 }
 
 /// `1 worker`, `2 workers`.
@@ -328,6 +437,33 @@ mod tests {
     }
 
     #[test]
+    fn a_tie_says_what_would_have_been_seen() {
+        let cells = |rounds: usize| {
+            let walls = |wall: u64, seed: usize| -> Vec<u64> {
+                (0..rounds.div_ceil(6)).flat_map(|_| six(wall, seed)).take(rounds).collect()
+            };
+            vec![timed("sequential", &walls(1_000_000, 0)), timed("rayon", &walls(1_000_000, 1))]
+        };
+        let seen = |rounds| {
+            let record = record(cells(rounds));
+            let speedup = only(&record).cells[1].speedup.unwrap();
+            assert_eq!(speedup.verdict, Verdict::Tie);
+            (speedup.detectable.unwrap(), speedup.interval.unwrap())
+        };
+        let (few, interval) = seen(6);
+        // A true difference must be larger than half the interval, or it would be missed in
+        // every other run.
+        assert!(few > (interval.high / interval.low).sqrt(), "{few}, {interval:?}");
+        let (many, _) = seen(60);
+        assert!(many < few && many >= SMALLEST, "{many} and {few}");
+        // More comparisons ask for stronger evidence, and so for a larger difference.
+        let mut crowd = cells(6);
+        crowd.extend((0..20).map(|n| timed(&format!("e{n}"), &six(1_000_000, n))));
+        let record = record(crowd);
+        assert!(only(&record).cells[1].speedup.unwrap().detectable.unwrap() > few);
+    }
+
+    #[test]
     fn below_six_rounds_there_is_a_ratio_but_no_verdict() {
         let record = record(vec![
             timed("sequential", &[1_000, 1_010, 990]),
@@ -336,7 +472,7 @@ mod tests {
         let group = only(&record);
         let speedup = group.cells[1].speedup.unwrap();
         assert_eq!((speedup.verdict, speedup.pairs), (Verdict::Inconclusive, 3));
-        assert_eq!((speedup.interval, speedup.p), (None, None));
+        assert_eq!((speedup.interval, speedup.p, speedup.detectable), (None, None, None));
         assert!((speedup.estimate - 2.0).abs() < 0.01);
         assert!(group.undecided() == [0] && group.ties.is_empty());
     }
@@ -418,13 +554,25 @@ mod tests {
     }
 
     #[test]
+    fn rates_and_labels_tell_cells_of_a_group_apart() {
+        let with = |rate, label: Option<&str>| {
+            let mut cell = timed("async", &[5; 6]);
+            (cell.id.rate, cell.id.label) = (rate, label.map(str::to_owned));
+            cell
+        };
+        let cells = vec![with(None, None), with(Some(500), Some("A")), with(Some(500), Some("B"))];
+        let record = record(cells);
+        let labels: Vec<String> = only(&record).cells.into_iter().map(|cell| cell.label).collect();
+        let expected =
+            ["async, closed loop", "async, 500 per second, A", "async, 500 per second, B"];
+        assert_eq!(labels, expected);
+    }
+
+    #[test]
     fn among_equals_a_difference_is_claimed_in_at_most_one_group_of_twenty() {
         // Eleven equally fast cells with 3 % of noise between launches.
         let mut random = SplitMix64::new(9);
-        let mut time = || {
-            let sum: f64 = (0..12).map(|_| random.next() as f64 / u64::MAX as f64).sum();
-            (1e6 * (0.03 * (sum - 6.0)).exp()) as u64
-        };
+        let mut time = || (1e6 * (0.03 * random.normal()).exp()) as u64;
         let mut wrong = 0;
         for _ in 0..200 {
             let names = (0..10).map(|i| format!("e{i}")).chain([BASELINE.to_owned()]);

@@ -4,6 +4,7 @@ use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use manyhands_contract::{Catalogue, Context, Handover, InputError, Map, Parameters, Storage};
 use manyhands_record::{Failure, FailureKind};
@@ -14,6 +15,7 @@ use super::serve::{self, Channel};
 use super::{shm, sys};
 use crate::executors::Recipe;
 use crate::prepared::{Visitor, prepare};
+use crate::trace::{self, Overseer};
 
 /// Exit code for arguments that no coordinator passes: somebody typed them.
 const USAGE: u8 = 2;
@@ -129,7 +131,9 @@ fn make(
         helper: &recipe.program,
         handover: Some(&recipe.handover),
     };
-    prepare(catalogue, &recipe.workload, &context, serve)
+    let overseer = recipe.watch.as_ref().map(Overseer::join).transpose()?;
+    let watcher = overseer.map(|overseer| trace::watcher(&Arc::new(overseer)));
+    prepare(catalogue, &recipe.workload, &context, watcher, serve)
 }
 
 /// Serves with a prepared workload, whatever its type.

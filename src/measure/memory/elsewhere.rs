@@ -10,6 +10,10 @@ pub(super) fn read(_: &Tree) -> io::Result<TreeReading> {
     Err(unsupported())
 }
 
+pub(super) fn processes(_tree: &Tree) -> io::Result<Vec<u32>> {
+    Err(unsupported())
+}
+
 pub(super) fn reset_tree(_: &Tree) -> io::Result<()> {
     Err(unsupported())
 }

@@ -35,6 +35,10 @@ pub(super) fn read(tree: &Tree) -> io::Result<TreeReading> {
     Ok(reading)
 }
 
+pub(super) fn processes(tree: &Tree) -> io::Result<Vec<u32>> {
+    Ok(members(tree)?.into_iter().map(|member| member.pid).collect())
+}
+
 pub(super) fn reset_tree(tree: &Tree) -> io::Result<()> {
     for member in members(tree)? {
         match reset_high_water(member.pid) {

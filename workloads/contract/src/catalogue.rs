@@ -2,12 +2,14 @@
 
 use std::any::TypeId;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::definition::{Bound, Definition};
 use crate::erased::Erased;
 use crate::map::{Context, InputError, Workload};
 use crate::parameters::{Parameters, nearest};
 use crate::probe::{Experiment, Probe, ProbeContext, ProbeError};
+use crate::watched::Watcher;
 
 /// One workload of a [`Catalogue`]: its definition and how to make it.
 #[derive(Debug, Clone, Copy)]
@@ -28,8 +30,13 @@ pub struct Entry {
 /// How a workload is run, by its shape.
 #[derive(Debug, Clone, Copy)]
 pub enum Code {
-    /// [`Workload::prepare`], erased.
-    Map(fn(&Context<'_>) -> Result<Erased, InputError>),
+    /// A [`Workload`].
+    Map {
+        /// [`Workload::prepare`], erased.
+        prepare: fn(&Context<'_>) -> Result<Erased, InputError>,
+        /// The same, with somebody to watch its tasks.
+        watched: fn(&Context<'_>, Arc<dyn Watcher>) -> Result<Erased, InputError>,
+    },
     /// A [`Probe`].
     Probe {
         /// [`Probe::unsupported`].
@@ -46,7 +53,12 @@ impl Entry {
             definition: W::DEFINITION,
             type_id: TypeId::of::<W>,
             generate: W::generate,
-            code: Code::Map(|context| W::prepare(context).map(Erased::new)),
+            code: Code::Map {
+                prepare: |context| W::prepare(context).map(Erased::new),
+                watched: |context, watcher| {
+                    W::prepare(context).map(|work| Erased::watched(work, watcher))
+                },
+            },
             bound: W::bound,
         }
     }
@@ -65,7 +77,7 @@ impl Entry {
     /// Why an executor cannot run this workload; `None` where it can.
     pub fn unsupported(&self, executor: &str, parameters: &Parameters) -> Option<String> {
         match self.code {
-            Code::Map(_) => None,
+            Code::Map { .. } => None,
             Code::Probe { unsupported, .. } => unsupported(executor, parameters),
         }
     }

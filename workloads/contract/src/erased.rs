@@ -12,6 +12,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::map::{Handover, Map, Region, Step, TaskError, TaskFailure, Workload};
+use crate::watched::{Watched, Watcher};
 
 /// Any [`Workload`], as a [`Map`] of its own: one indirect call per chunk.
 #[derive(Clone)]
@@ -27,6 +28,11 @@ impl Erased {
     /// Erases a prepared workload.
     pub fn new<W: Workload>(workload: W) -> Self {
         Self(Arc::new(workload))
+    }
+
+    /// Erases a prepared workload whose tasks somebody watches.
+    pub fn watched<W: Workload>(workload: W, watcher: Arc<dyn Watcher>) -> Self {
+        Self(Arc::new(Watched::new(workload, watcher)))
     }
 
     /// What worker processes must know.
@@ -185,6 +191,41 @@ impl<'de> Deserialize<'de> for AnyPartial {
     }
 }
 
+/// A [`Map`] that says of itself what a [`Workload`] does.
+trait Named: Map {
+    fn name(&self) -> &'static str;
+    fn handover(&self) -> Handover;
+    fn card(&self) -> Vec<(&'static str, String)>;
+}
+
+impl<W: Workload> Named for W {
+    fn name(&self) -> &'static str {
+        W::DEFINITION.name
+    }
+
+    fn handover(&self) -> Handover {
+        Workload::handover(self)
+    }
+
+    fn card(&self) -> Vec<(&'static str, String)> {
+        Workload::card(self)
+    }
+}
+
+impl<W: Workload> Named for Watched<W> {
+    fn name(&self) -> &'static str {
+        W::DEFINITION.name
+    }
+
+    fn handover(&self) -> Handover {
+        self.work.handover()
+    }
+
+    fn card(&self) -> Vec<(&'static str, String)> {
+        self.work.card()
+    }
+}
+
 type ChunkFuture<'a> = Pin<Box<dyn Future<Output = Result<(), TaskFailure>> + Send + 'a>>;
 
 /// [`Map`] with its types erased; one virtual call per chunk, never per task.
@@ -226,17 +267,17 @@ fn any_phase<W: Map>(phase: W::Phase) -> AnyPhase {
     AnyPhase(Arc::new(Slot::of(live)))
 }
 
-impl<W: Workload> Dynamic for W {
+impl<W: Named> Dynamic for W {
     fn name(&self) -> &'static str {
-        W::DEFINITION.name
+        Named::name(self)
     }
 
     fn handover(&self) -> Handover {
-        Workload::handover(self)
+        Named::handover(self)
     }
 
     fn card(&self) -> Vec<(&'static str, String)> {
-        Workload::card(self)
+        Named::card(self)
     }
 
     fn local(&self) -> Result<AnyLocal, TaskError> {

@@ -15,6 +15,7 @@ pub mod map;
 pub mod parameters;
 pub mod probe;
 pub mod storage;
+pub mod watched;
 
 pub use answer::{Answer, Mismatch, Tolerance};
 pub use catalogue::{Catalogue, Code, Entry};
@@ -24,3 +25,4 @@ pub use map::{Context, Handover, InputError, Map, Region, Step, TaskError, TaskF
 pub use parameters::{Parameter, ParameterError, ParameterKind, Parameters, Value};
 pub use probe::{Experiment, Probe, ProbeContext, ProbeError};
 pub use storage::{Input, Output, Storage};
+pub use watched::{Mark, Seat, TaskFuture, Watched, Watcher};

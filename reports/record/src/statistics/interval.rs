@@ -80,10 +80,20 @@ impl LogMean {
         self.count
     }
 
+    /// The mean itself.
+    pub fn log(&self) -> f64 {
+        self.mean
+    }
+
+    /// Half the width of the interval on the log scale: 0.02 is nearly +-2 %. Absent below
+    /// [`MIN_LAUNCHES`] values.
+    pub fn half_width(&self) -> Option<f64> {
+        self.error().map(|(error, _)| critical(self.count - 1) * error)
+    }
+
     /// Of the geometric mean; absent below [`MIN_LAUNCHES`] values.
     pub fn interval(&self) -> Option<Interval> {
-        let (error, _) = self.error()?;
-        let reach = critical(self.count - 1) * error;
+        let reach = self.half_width()?;
         Some(Interval { low: (self.mean - reach).exp(), high: (self.mean + reach).exp() })
     }
 
@@ -95,7 +105,9 @@ impl LogMean {
         Some(student::two_sided_p(self.mean / error, degrees))
     }
 
-    fn error(&self) -> Option<(f64, f64)> {
+    /// The standard error of the mean, and its degrees of freedom; absent below [`MIN_LAUNCHES`]
+    /// values.
+    pub fn error(&self) -> Option<(f64, f64)> {
         let enough = self.count >= MIN_LAUNCHES;
         self.standard_error.filter(|_| enough).map(|error| (error, (self.count - 1) as f64))
     }

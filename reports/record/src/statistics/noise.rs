@@ -52,6 +52,22 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
+    /// A number from 0 up to 1, of 53 random bits.
+    pub fn uniform(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A standard normal number, by the polar form of Box and Muller (Marsaglia and Bray 1964).
+    pub fn normal(&mut self) -> f64 {
+        loop {
+            let (x, y) = (2.0 * self.uniform() - 1.0, 2.0 * self.uniform() - 1.0);
+            let square = x * x + y * y;
+            if square > 0.0 && square < 1.0 {
+                return x * (-2.0 * square.ln() / square).sqrt();
+            }
+        }
+    }
+
     /// Fisher and Yates's shuffle. The remainder's bias is below 2^-32 for any list here.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
@@ -81,15 +97,23 @@ mod tests {
         // standard deviation s * sqrt(4 / n); its 95th percentile of |x| is 1.96 of those.
         let mut random = SplitMix64::new(5);
         let cells: Vec<Vec<f64>> =
-            (0..500).map(|_| (0..16).map(|_| 0.01 * normal(&mut random)).collect()).collect();
+            (0..500).map(|_| (0..16).map(|_| 0.01 * random.normal()).collect()).collect();
         let found = floor(&cells, 42).unwrap().ln();
         let expected = 1.96 * 0.01 * (4.0_f64 / 16.0).sqrt();
         assert!((found / expected - 1.0).abs() < 0.05, "{found}, not {expected}");
     }
 
-    /// Twelve uniform numbers minus 6 have mean 0, variance 1 and nearly normal tails.
-    fn normal(random: &mut SplitMix64) -> f64 {
-        (0..12).map(|_| random.next() as f64 / u64::MAX as f64).sum::<f64>() - 6.0
+    #[test]
+    fn normal_numbers_have_the_moments_of_a_normal_distribution() {
+        let mut random = SplitMix64::new(2);
+        let n = 200_000;
+        let numbers: Vec<f64> = (0..n).map(|_| random.normal()).collect();
+        let moment = |power| numbers.iter().map(|x| x.powi(power)).sum::<f64>() / f64::from(n);
+        for (power, expected) in [(1, 0.0), (2, 1.0), (3, 0.0), (4, 3.0)] {
+            assert!((moment(power) - expected).abs() < 0.05, "{power}: {}", moment(power));
+        }
+        let beyond = numbers.iter().filter(|x| x.abs() > 1.959_964).count();
+        assert!((beyond as f64 / f64::from(n) - 0.05).abs() < 0.002, "{beyond}");
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Paired {
     pub interval: Option<Interval>,
     /// Of "the ratio is 1", not corrected; absent as the interval is.
     pub p: Option<f64>,
+    /// The standard error of the ratio's logarithm; absent as the interval is.
+    pub error: Option<f64>,
     /// Rounds in which both cells were measured.
     pub pairs: usize,
 }
@@ -34,6 +36,7 @@ pub fn paired(above: &[(u32, f64)], below: &[(u32, f64)]) -> Option<Paired> {
         estimate: mean.estimate(),
         interval: mean.interval(),
         p: mean.p_of_one(),
+        error: mean.error().map(|(error, _)| error),
         pairs: mean.count(),
     })
 }

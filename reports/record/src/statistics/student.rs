@@ -84,7 +84,7 @@ fn fraction(a: f64, b: f64, x: f64) -> f64 {
 
 /// The logarithm of the gamma function for x > 0: Lanczos (1964) with g = 7 and Godfrey's nine
 /// coefficients, good to about 15 digits.
-fn ln_gamma(x: f64) -> f64 {
+pub(super) fn ln_gamma(x: f64) -> f64 {
     const COEFFICIENTS: [f64; 8] = [
         676.520_368_121_885_1,
         -1_259.139_216_722_402_8,
