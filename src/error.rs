@@ -23,6 +23,10 @@ pub enum Exit {
     Usage,
     /// An answer was wrong.
     WrongAnswer,
+    /// A bound was not met.
+    Bound,
+    /// Whether a bound is met cannot be told.
+    Inconclusive,
     /// Nothing could run here.
     Unsupported,
     /// Stopped by a signal; what was finished is saved.
@@ -37,6 +41,8 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::WrongAnswer => 3,
+            Self::Bound => 4,
+            Self::Inconclusive => 5,
             Self::Unsupported => 6,
             Self::Interrupted => 130,
         }

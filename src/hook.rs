@@ -16,8 +16,8 @@ pub fn catalogue() -> Catalogue {
     Catalogue::new()
 }
 
-/// Call this first in `main`: in a process that a run started to supervise, to measure, to work
-/// or to serve, it does that and ends; in any other it returns at once.
+/// Call this first in `main`: in a process that a run started to supervise, to measure, to work,
+/// to serve or to take part in an experiment, it does that and ends; in any other it returns at once.
 pub fn worker_hook() {
     worker_hook_with(catalogue);
 }
@@ -37,6 +37,8 @@ pub fn worker_hook_with(catalogue: impl FnOnce() -> Catalogue) {
         "worker" => crate::executors::worker_main(&arguments, &catalogue()),
         #[cfg(feature = "workloads")]
         "serve" => manyhands_workloads::servers::serve_main(&arguments),
+        #[cfg(feature = "workloads")]
+        "probe" => manyhands_workloads::overhead::probe_main(&arguments),
         _ => {
             eprintln!("'{MARK} {role}' is how a run starts its own processes; use 'manyhands run'");
             ExitCode::from(2)

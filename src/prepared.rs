@@ -40,10 +40,13 @@ pub(crate) fn prepare<V: Visitor>(
         use std::any::TypeId;
 
         use manyhands_contract::Workload;
-        use manyhands_workloads::{cpu::squares::Squares, overhead::spin::Spin};
+        use manyhands_workloads::cpu::squares::Squares;
+        use manyhands_workloads::overhead::spin::{Patterned, Spin};
         let is = (entry.type_id)();
-        if is == TypeId::of::<Spin>() {
-            return Ok(visit_in_full(Spin::prepare(context)?, visitor));
+        if is == TypeId::of::<Patterned>()
+            && let Some(spin) = Spin::plain(context.parameters)
+        {
+            return Ok(visitor.visit(spin, Handover::new(), Vec::new()));
         }
         if is == TypeId::of::<Squares>() {
             return Ok(visit_in_full(Squares::prepare(context)?, visitor));
@@ -64,4 +67,48 @@ pub(crate) fn prepare<V: Visitor>(
 fn visit_in_full<W: manyhands_contract::Workload, V: Visitor>(work: W, visitor: V) -> V::Output {
     let (handover, card) = (work.handover(), work.card());
     visitor.visit(work, handover, card)
+}
+
+#[cfg(all(test, feature = "workloads"))]
+mod tests {
+    use std::any::TypeId;
+    use std::path::Path;
+
+    use manyhands_contract::{Parameters, Storage};
+    use manyhands_workloads::overhead::spin::{self, Spin};
+
+    use super::*;
+
+    struct TypeOf;
+
+    impl Visitor for TypeOf {
+        type Output = TypeId;
+
+        fn visit<M: Map>(self, _: M, _: Handover, _: Vec<(&'static str, String)>) -> TypeId {
+            TypeId::of::<M>()
+        }
+    }
+
+    fn type_of_spin(changes: &[(&str, &str)]) -> TypeId {
+        let parameters = Parameters::from_texts(&spin::DEFINITION, changes.iter().copied())
+            .expect("allowed values");
+        let context = Context {
+            parameters: &parameters,
+            seed: 0,
+            input: &[],
+            storage: &Storage::private(),
+            helper: Path::new("unused"),
+            handover: None,
+        };
+        prepare(&crate::catalogue(), "spin", &context, TypeOf).expect("spin has no input")
+    }
+
+    /// What the cost of a task is measured with has no pattern in its loop, and no indirection.
+    #[test]
+    fn spin_without_dependencies_runs_as_its_own_type_and_with_them_erased() {
+        assert_eq!(type_of_spin(&[]), TypeId::of::<Spin>());
+        assert_eq!(type_of_spin(&[("steps", "0")]), TypeId::of::<Spin>());
+        assert_eq!(type_of_spin(&[("pattern", "stencil")]), TypeId::of::<Erased>());
+        assert_eq!(type_of_spin(&[("phases", "2")]), TypeId::of::<Erased>());
+    }
 }

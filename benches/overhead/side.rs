@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use manyhands::contract::{Answer, Map, Step, Storage, Workload};
+use manyhands::contract::{Answer, Map, Step, Storage};
 use manyhands::executors::{self, ExecutorName, Recipe, Running, Setup};
 use manyhands_record::Chunk;
-use manyhands_workloads::overhead::spin::Spin;
+use manyhands_workloads::overhead::spin::{self, Spin};
 
 use crate::twins::{self, Twin};
 
@@ -179,7 +179,7 @@ fn recipe(tasks: usize, steps: u64) -> Recipe {
     let texts = [("tasks", tasks.to_string()), ("steps", steps.to_string())];
     Recipe {
         program: env!("CARGO_BIN_EXE_manyhands").into(),
-        workload: Spin::DEFINITION.name.to_owned(),
+        workload: spin::DEFINITION.name.to_owned(),
         parameters: BTreeMap::from(texts.map(|(name, text)| (name.to_owned(), text))),
         seed: 0,
         input: Vec::new(),

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use manyhands_record::format::{bytes, duration, ratio};
+use manyhands_record::format::{bytes, duration, percent, ratio, ratio_within};
 use manyhands_record::models::ceiling::{self, Limit};
 use manyhands_record::models::per_worker::Split;
 use manyhands_record::models::{self, Fit};
 use manyhands_record::{
-    CellSummary, Chunk, Failure, FailureKind, Group, Mode, Ratio, Record, Verdict,
+    CellId, CellSummary, Chunk, Failure, FailureKind, Group, Mode, Ratio, Record, Verdict, aa,
+    sentence,
 };
 
 use crate::charts::speedup::{FitLine, Ideal};
@@ -55,11 +56,19 @@ fn row(cell: &CellSummary<'_>, looks: &Looks) -> Row {
             Chunk::Auto => None,
             Chunk::Tasks(tasks) => Some(tasks.to_string()),
         },
+        mark: mark(id),
         series: looks[&id.executor],
         time: time(cell),
         speedup: cell.speedup.map(estimate),
         memory: memory(cell),
     }
+}
+
+/// `500 per second`, `A`.
+fn mark(id: &CellId) -> Option<String> {
+    let rate = id.rate.map(|rate| format!("{rate} per second"));
+    let marks: Vec<String> = rate.into_iter().chain(id.label.clone()).collect();
+    (!marks.is_empty()).then(|| marks.join(" "))
 }
 
 fn estimate(ratio: Ratio) -> Estimate {
@@ -242,6 +251,40 @@ pub(crate) fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
+/// A comparison in a column: the ratio where it is a difference, else what would have been one.
+pub(crate) fn against(found: Ratio) -> String {
+    match found.verdict {
+        Verdict::Faster | Verdict::Slower => ratio_within(found.estimate, found.interval),
+        Verdict::Tie => tie(found),
+        Verdict::Inconclusive => format!("{}, unsure", ratio(found.estimate)),
+    }
+}
+
+/// `tie; 3.1 % would show`.
+pub(crate) fn tie(found: Ratio) -> String {
+    match found.detectable {
+        Some(detectable) => format!("tie; {} would show", percent(detectable - 1.0)),
+        None => "tie".to_owned(),
+    }
+}
+
+/// What is said of a whole run below its tables: what stopped it, and how much stood out.
+pub(crate) fn closing(record: &Record, groups: &[Group<'_>]) -> Vec<String> {
+    let cells = groups.iter().flat_map(|group| &group.cells);
+    // In a run of one workload, that workload's own sentence has said it.
+    let machine = sentence::aa(record).filter(|_| groups.len() > 1);
+    let said = [machine, sentence::stopping(record), sentence::outliers(cells)];
+    said.into_iter().flatten().map(|text| as_sentence(&text)).collect()
+}
+
+/// With a capital letter and one full stop.
+fn as_sentence(text: &str) -> String {
+    let text = text.trim_end_matches('.');
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+}
+
 /// `1 core`, `8 cores`.
 pub(crate) fn cores(cores: u32) -> String {
     format!("{cores} core{}", if cores == 1 { "" } else { "s" })
@@ -267,9 +310,26 @@ pub(crate) fn setting(record: &Record) -> String {
     )
 }
 
+/// The whole report in a sentence: what it claims, or what a run of equal cells says of its
+/// machine.
+pub(crate) fn headline(record: &Record, groups: &[Group<'_>]) -> String {
+    if !record.header.aa {
+        return claim(groups);
+    }
+    let found = aa::of_groups(groups);
+    let claims = format!("{} of {} pairs of equal cells", found.claimed, found.pairs.len());
+    match found.detectable {
+        Some(detectable) => format!(
+            "{claims} were claimed to differ; a true difference of {} would be seen",
+            percent(detectable - 1.0)
+        ),
+        None => "Too few rounds to say what this machine can tell".to_owned(),
+    }
+}
+
 /// The whole report in a sentence: where concurrency paid, by how much, and where it did not.
 /// Who won is left to the workloads: several often tie, and the gain is theirs together.
-pub(crate) fn claim(groups: &[Group<'_>]) -> String {
+fn claim(groups: &[Group<'_>]) -> String {
     let gains: Vec<(&str, f64)> =
         groups.iter().filter_map(|g| Some((g.label.as_str(), gain(g)?))).collect();
     let without = |told: bool| -> Vec<&str> {

@@ -2,7 +2,7 @@
 
 mod sample;
 
-use manyhands_record::{FailureKind, Record};
+use manyhands_record::{FailureKind, Record, Status};
 use manyhands_reports::{Style, markdown, terminal};
 use unicode_width::UnicodeWidthStr;
 
@@ -35,14 +35,46 @@ fn the_terminal_shows_every_cell_and_then_what_it_comes_to() {
     assert_eq!(
         table,
         "primes\n\
-         executor       workers  time                  against sequential      CPU    memory\n\
-         sequential           1  40.0 ms [39.8, 40.3]  -                   38.8 ms  9.46 MiB\n\
-         threads              2  20.0 ms [19.8, 20.1]  2.00x [1.99, 2.02]  38.3 ms  9.94 MiB\n\
-         rayon                1  40.1 ms [39.9, 40.3]  tie                 38.8 ms  9.31 MiB\n\
+         executor       workers  time                  against sequential         CPU    memory\n\
+         sequential           1  40.0 ms [39.8, 40.3]  -                      38.8 ms  9.46 MiB\n\
+         threads              2  20.0 ms [19.8, 20.1]  2.00x [1.99, 2.02]     38.3 ms  9.94 MiB\n\
+         rayon                1  40.1 ms [39.9, 40.3]  tie; 2.2 % would show  38.8 ms  9.31 MiB\n\
          processes:shm        2  failed, process died: worker 1 was ended by signal 9 while it read\n\
          \u{20}                       ~/primes.bin\n"
     );
     assert!(sentence.starts_with("primes: threads"), "{sentence}");
+}
+
+#[test]
+fn what_stopped_a_run_and_what_stands_out_is_said_below_the_tables() {
+    let mut record = small();
+    record.header.precision = Some(0.001);
+    record.status = Status::OutOfTime { rounds: 6 };
+    let said = "The time was up after 6 rounds: 3 of 3 cells are not within 0.1 % yet.";
+    for shown in [terminal(&record, Style::default()), markdown(&record)] {
+        let shown = shown.replace('\n', " ");
+        assert!(shown.contains(said) && shown.contains("; all are kept."), "{shown}");
+    }
+    record.header.precision = Some(0.5);
+    record.status = Status::Precise { rounds: 8 };
+    let shown = terminal(&record, Style::default());
+    assert!(shown.contains("\nStopped after 8 rounds: every interval is within 50 %."), "{shown}");
+}
+
+#[test]
+fn equal_cells_under_two_labels_say_what_the_machine_can_tell() {
+    let mut record = small();
+    record.header.aa = true;
+    record.cells.truncate(2);
+    for (cell, label) in record.cells.iter_mut().zip(["A", "B"]) {
+        cell.id = sample::id("primes", "threads", 2);
+        cell.id.label = Some(label.to_owned());
+    }
+    let shown = terminal(&record, Style::default());
+    assert!(shown.contains("\nthreads A ") && shown.contains("\nthreads B "), "{shown}");
+    let flowing = shown.replace('\n', " ");
+    assert!(flowing.contains("1 of 1 pairs was claimed to differ"), "{shown}");
+    assert!(markdown(&record).starts_with("**1 of 1 pairs of equal cells"), "{shown}");
 }
 
 #[test]

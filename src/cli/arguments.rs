@@ -88,8 +88,9 @@ pub(super) fn workers(typed: &[String]) -> Result<Vec<NonZeroU32>, Error> {
 /// A range of more numbers than this is a slip of the finger.
 const MOST_COUNTS: u32 = 1024;
 
-/// rayon's own limit; futures could be more, but then no two executors could be compared.
-const MOST_WORKERS: u32 = 65_535;
+/// As many futures as anybody was seen to wait for; threads and processes meet their own limits,
+/// and those of the machine, long before, and say which.
+const MOST_WORKERS: u32 = 1_000_000;
 
 fn worker_count(text: &str, part: &str) -> Result<NonZeroU32, Error> {
     text.parse().ok().filter(|count: &NonZeroU32| count.get() <= MOST_WORKERS).ok_or_else(|| {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod arguments;
+mod compare;
 mod completions;
 mod data;
 mod demo;
@@ -31,8 +32,9 @@ use crate::error::{Error, Exit};
     long_about = "Runs the same work sequentially, with threads, with processes, with rayon and \
                   with async; checks that all give the same answer; measures time, memory and \
                   scaling; and draws the comparison. Without a subcommand: a short demonstration.",
-    after_help = "Exit codes: 0 ok; 1 a run failed; 2 usage; 3 wrong answer; 6 nothing could run \
-                  here; 130 interrupted (partial results saved)."
+    after_help = "Exit codes: 0 ok; 1 a run failed; 2 usage; 3 wrong answer; 4 a bound was not \
+                  met; 5 it cannot be told; 6 nothing could run here; 130 interrupted (partial \
+                  results saved)."
 )]
 struct Cli {
     #[command(flatten)]
@@ -84,6 +86,8 @@ enum Command {
     Describe(describe::DescribeArgs),
     /// Render the report of a record
     Report(report::ReportArgs),
+    /// Compare two records: what became faster or slower, as far as the runs can tell
+    Compare(compare::CompareArgs),
     /// Examine this machine: what speaks against trusting its numbers, and what to do about it
     Doctor(DoctorArgs),
     /// Print a shell's completion script
@@ -143,6 +147,7 @@ fn dispatch(cli: &Cli, catalogue: &Catalogue) -> Result<Exit, Error> {
         Some(Command::List(arguments)) => list::list(arguments, catalogue),
         Some(Command::Describe(arguments)) => describe::describe(arguments, catalogue),
         Some(Command::Report(arguments)) => report::report(arguments),
+        Some(Command::Compare(arguments)) => compare::compare(arguments),
         Some(Command::Doctor(arguments)) => examine(arguments, colour),
         Some(Command::Completions(arguments)) => completions::completions(arguments),
         Some(Command::Man) => man::man(),

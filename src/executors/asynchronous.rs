@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
 use crossbeam_utils::CachePadded;
+use manyhands_contract::limits::Need;
 use manyhands_contract::{Erased, Map};
 use manyhands_record::{Failure, FailureKind};
 use tokio::runtime::{Builder, Runtime};
@@ -14,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::gather::{Gather, Outbox, run_chunk_async};
 use super::locals::Locals;
-use super::{Actual, Executor, Setup, chunk_range, failed, run_chunk};
+use super::{Actual, Executor, Setup, chunk_range, failed, granted, run_chunk};
 
 /// What the four variants share.
 struct Base<M: Map> {
@@ -304,6 +305,8 @@ pub(super) struct Blocking<M: Map>(Base<M>);
 impl<M: Map> Executor<M> for Blocking<M> {
     fn start(setup: Setup<M>) -> Result<Self, Failure> {
         let workers = setup.workers.get();
+        let tasks = setup.work.tasks(&setup.work.first());
+        granted(Need::threads(workers.min(tasks) as u64))?;
         Base::multi_thread(setup, workers).map(Self)
     }
 

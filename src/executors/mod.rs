@@ -22,6 +22,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use manyhands_contract::limits::Need;
 use manyhands_contract::{Answer, Map, Step, Storage, TaskError};
 use manyhands_record::{Chunk, Failure, FailureKind};
 use serde::{Deserialize, Serialize};
@@ -279,6 +280,16 @@ fn chunk_range(index: usize, chunk: usize, tasks: usize) -> std::ops::Range<usiz
 
 /// What to do when the machine refuses another thread or process.
 const FEWER: &str = "use fewer workers, or raise the limit on processes (ulimit -u) or on memory";
+
+/// Below so many nobody needs to ask: a machine that could not grant them could not run us.
+const FEW: u64 = 512;
+
+/// Refuses, by the name of the limit, what the machine cannot grant. Asked before the first thread
+/// or process is started: the last one would not be refused, it would end us.
+fn granted(need: Need) -> Result<(), Failure> {
+    let refusal = if need.count < FEW { None } else { need.refusal() };
+    refusal.map_or(Ok(()), |reason| Err(failed(FailureKind::Unsupported, reason)))
+}
 
 fn failed(kind: FailureKind, reason: impl std::fmt::Display) -> Failure {
     Failure { kind, reason: reason.to_string(), log: None }

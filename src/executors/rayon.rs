@@ -6,11 +6,12 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_utils::CachePadded;
 use manyhands_contract::Map;
+use manyhands_contract::limits::Need;
 use manyhands_record::{Failure, FailureKind};
 use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
 
 use super::locals::new_local;
-use super::{Actual, Executor, FEWER, Setup, chunk_range, failed, run_chunk};
+use super::{Actual, Executor, FEWER, Setup, chunk_range, failed, granted, run_chunk};
 
 /// A pool of its own, so that `workers` means the same as elsewhere and nothing else runs on it.
 pub(super) struct Rayon<M: Map> {
@@ -89,6 +90,15 @@ impl<M: Map> Rayon<M> {
 impl<M: Map> Executor<M> for Rayon<M> {
     fn start(setup: Setup<M>) -> Result<Self, Failure> {
         let workers = setup.workers.get();
+        let most = rayon::max_num_threads();
+        if workers > most {
+            let reason = format!(
+                "{workers} workers are more than the {most} threads that rayon can have; use at \
+                 most {most}"
+            );
+            return Err(failed(FailureKind::Unsupported, reason));
+        }
+        granted(Need::threads(workers as u64))?;
         let mut threads = Vec::with_capacity(workers);
         let spawn = |thread: ThreadBuilder| {
             threads.push(thread::Builder::new().spawn(move || thread.run())?);

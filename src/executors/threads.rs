@@ -6,11 +6,12 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use manyhands_contract::Map;
+use manyhands_contract::limits::Need;
 use manyhands_record::{Failure, FailureKind};
 
 use super::gather::{Gather, Outbox};
 use super::locals::{Locals, new_local};
-use super::{Actual, Executor, FEWER, Setup, chunk_range, failed};
+use super::{Actual, Executor, FEWER, Setup, chunk_range, failed, granted};
 
 /// Chunks that wait in the channel: enough that workers seldom find it empty while the feeding
 /// thread is off its core, few enough to stay in the cache.
@@ -38,6 +39,7 @@ struct PoolPhase<M: Map> {
 impl<M: Map> Executor<M> for Pool<M> {
     fn start(setup: Setup<M>) -> Result<Self, Failure> {
         let workers = setup.workers.get();
+        granted(Need::threads(workers as u64))?;
         let (finish, finished) = bounded(workers);
         let mut threads = Vec::with_capacity(workers);
         for index in 0..workers {
@@ -120,7 +122,8 @@ pub(super) struct Static<M: Map> {
 
 impl<M: Map> Executor<M> for Static<M> {
     fn start(setup: Setup<M>) -> Result<Self, Failure> {
-        Ok(Self { work: setup.work, workers: setup.workers.get(), locals: Locals::new() })
+        let workers = alive(&*setup.work, setup.workers.get())?;
+        Ok(Self { work: setup.work, workers, locals: Locals::new() })
     }
 
     /// A slice is one chunk, whatever chunk was asked for: that is the variant.
@@ -171,7 +174,8 @@ pub(super) struct Spawn<M: Map> {
 
 impl<M: Map> Executor<M> for Spawn<M> {
     fn start(setup: Setup<M>) -> Result<Self, Failure> {
-        Ok(Self { work: setup.work, workers: setup.workers.get(), locals: Locals::new() })
+        let workers = alive(&*setup.work, setup.workers.get())?;
+        Ok(Self { work: setup.work, workers, locals: Locals::new() })
     }
 
     fn phase(
@@ -238,6 +242,13 @@ fn run_once<M: Map>(gather: &Gather<M>, locals: &Locals<M>, range: Range<usize>)
         locals.put(local);
     }
     outbox.flush();
+}
+
+/// Checks that as many threads can live as will be alive at once, at most one a task.
+fn alive<M: Map>(work: &M, workers: usize) -> Result<usize, Failure> {
+    let tasks = work.tasks(&work.first());
+    granted(Need::threads(workers.min(tasks) as u64))?;
+    Ok(workers)
 }
 
 fn refused(index: usize, workers: usize, error: &std::io::Error) -> Failure {

@@ -12,6 +12,7 @@ use super::input;
 use super::options::{AA_SUITE, Options, SUITE};
 use crate::error::Error;
 use crate::executors::ExecutorName;
+use crate::trace::check_open_loop;
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
 
@@ -250,19 +251,6 @@ fn unknown_parameter(entries: &[Entry], name: &str) -> Error {
     ))
 }
 
-/// Work that computes is as fast as it is: only what waits for others is asked of at a rate.
-fn check_rate(entries: &[Entry], options: &Options) -> Result<(), Error> {
-    let waits = |entry: &&Entry| matches!(entry.definition.kind, Kind::Io | Kind::Mixed);
-    match entries.iter().find(|entry| !waits(entry)) {
-        Some(entry) if options.rate.is_some() => Err(Error::usage(format!(
-            "--rate is for work that waits, and {} computes; leave it out, or name workloads of \
-             kind io, such as fetch",
-            entry.definition.name
-        ))),
-        _ => Ok(()),
-    }
-}
-
 fn check_input(entries: &[Entry], options: &Options) -> Result<(), Error> {
     if options.input.is_empty() || entries.iter().any(|entry| entry.definition.input.is_some()) {
         return Ok(());
@@ -270,6 +258,15 @@ fn check_input(entries: &[Entry], options: &Options) -> Result<(), Error> {
     let names: Vec<_> = entries.iter().map(|entry| entry.definition.name).collect();
     let (names, verb) = (names.join(", "), if entries.len() == 1 { "reads" } else { "read" });
     Err(Error::usage(format!("{names} {verb} no files; leave --input out")))
+}
+
+/// Only requests come at a rate of their own.
+fn check_rate(entries: &[Entry], options: &Options) -> Result<(), Error> {
+    if options.rate.is_none() {
+        return Ok(());
+    }
+    let refused = entries.iter().find_map(|e| check_open_loop(e.definition).err());
+    refused.map_or(Ok(()), |reason| Err(Error::usage(reason)))
 }
 
 fn has_parameter(definition: &Definition, name: &str) -> bool {

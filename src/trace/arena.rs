@@ -36,8 +36,9 @@ const LINE: usize = 8;
 const LANES: usize = 1;
 const SHARDS: usize = 2;
 const CAP: usize = 3;
-/// In the second line: when the sample began.
+/// In the second line: when the sample began, and the lane to look at first for a free one.
 const BEGAN: usize = LINE;
+const FREE: usize = LINE + 1;
 /// In the third line, which every worker writes: the next slot for an event.
 const NEXT: usize = 2 * LINE;
 /// Words before the lanes.
@@ -66,7 +67,11 @@ pub(super) struct Ran {
     pub(super) ready_ns: u64,
     pub(super) start_ns: u64,
     pub(super) end_ns: u64,
+    /// CPU time of its thread, from `lead_ns` before its start.
     pub(super) cpu_ns: u64,
+    /// What lay between the last reading of the CPU clock and its start: our own counting, and
+    /// time without a core.
+    pub(super) lead_ns: u64,
     /// How long its lane waited before it was due.
     pub(super) paced_ns: u64,
 }
@@ -193,12 +198,18 @@ impl Arena {
             let take = || taken.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed);
             taken.load(Ordering::Relaxed) == 0 && take().is_ok()
         };
-        (0..own).find(free).unwrap_or(own) as u32
+        // A million futures that each looked from the start would look for minutes.
+        let hint = &self.words()[FREE];
+        let first = (hint.load(Ordering::Relaxed) as usize).min(own);
+        let Some(lane) = (first..own).chain(0..first).find(free) else { return own as u32 };
+        hint.store(lane as u64 + 1, Ordering::Relaxed);
+        lane as u32
     }
 
     /// Gives a lane back.
     pub(super) fn leave(&self, lane: u32) {
         self.lane(lane)[TAKEN].store(0, Ordering::Relaxed);
+        self.words()[FREE].fetch_min(u64::from(lane), Ordering::Relaxed);
     }
 
     /// Counts a task. `open`: its latency counts from when it was due, and not from its start.
@@ -206,11 +217,14 @@ impl Arena {
         let took_ns = ran.end_ns.saturating_sub(ran.start_ns);
         // The two clocks are not read at the same instant.
         let computing_ns = ran.cpu_ns.min(took_ns);
+        // A thread whose time is up loses its core in our system call: without that it would
+        // have lost it in the task, where it counts as waiting.
+        let waiting_ns = (ran.lead_ns + took_ns).saturating_sub(ran.cpu_ns);
         let lane = self.lane(seat.lane);
         let add = |word: usize, n: u64| lane[word].fetch_add(n, Ordering::Relaxed);
         add(TASKS, 1);
         add(COMPUTING, computing_ns);
-        add(WAITING, took_ns - computing_ns);
+        add(WAITING, waiting_ns.max(took_ns - computing_ns));
         add(PACED, ran.paced_ns);
         lane[END].fetch_max(ran.end_ns, Ordering::Relaxed);
         let from_ns = if open { ran.ready_ns } else { ran.start_ns };
@@ -378,7 +392,8 @@ mod tests {
     const MARKED: Mark = Mark { phase: 2, began_ns: 1_000 };
 
     fn ran(task: usize, start_ns: u64, end_ns: u64, cpu_ns: u64) -> Ran {
-        Ran { task, ready_ns: MARKED.began_ns, start_ns, end_ns, cpu_ns, paced_ns: 0 }
+        let ready_ns = MARKED.began_ns;
+        Ran { task, ready_ns, start_ns, end_ns, cpu_ns, lead_ns: 0, paced_ns: 0 }
     }
 
     fn seat(lane: u32) -> Seat {
@@ -407,6 +422,20 @@ mod tests {
             cpu_ns: 300,
         };
         assert_eq!(arena.events(), [event]);
+    }
+
+    #[test]
+    fn a_core_lost_before_a_task_is_waited_for_and_our_own_counting_is_not() {
+        let arena = Arena::make(1, 0).expect("memory");
+        // 300 ns on a core, of which the task had 200 of its 200, and 900 off it before.
+        let lost = Ran { lead_ns: 1_000, ..ran(0, 3_000, 3_200, 300) };
+        arena.record(seat(0), MARKED, 0, &lost, false);
+        let lane = arena.take_lanes()[0];
+        assert_eq!((lane.computing_ns, lane.waiting_ns), (200, 900));
+        let counting = Ran { lead_ns: 100, ..ran(0, 3_000, 3_200, 300) };
+        arena.record(seat(0), MARKED, 0, &counting, false);
+        let lane = arena.take_lanes()[0];
+        assert_eq!((lane.computing_ns, lane.waiting_ns), (200, 0));
     }
 
     #[test]
@@ -451,7 +480,8 @@ mod tests {
         let taken: Vec<u32> = (0..2 + SPARE as u32).map(|_| arena.enter()).collect();
         assert_eq!(taken, (0..2 + SPARE as u32).collect::<Vec<_>>());
         arena.leave(1);
-        assert_eq!(arena.enter(), 1);
+        arena.leave(5);
+        assert_eq!([arena.enter(), arena.enter()], [1, 5]);
         assert_eq!(arena.enter(), taken[taken.len() - 1], "who comes late share the last");
     }
 }

@@ -68,6 +68,13 @@ struct Tracer {
     totals: std::sync::Mutex<Totals>,
 }
 
+/// Both clocks of a thread.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reading {
+    wall_ns: u64,
+    cpu_ns: u64,
+}
+
 impl Overseer {
     /// In the cell's process. `cap`: events to keep of a sample; none where nothing is traced.
     ///
@@ -115,6 +122,15 @@ impl Overseer {
     /// CPU time of this thread so far, where it matters.
     fn cpu_ns(&self) -> u64 {
         if self.tracer.is_some() { cpu_ns() } else { 0 }
+    }
+
+    /// Both clocks, where they matter: first the wall's, because the other is a system call, and
+    /// that is where a thread whose time is up loses its core.
+    fn reading(&self) -> Reading {
+        if self.tracer.is_none() {
+            return Reading::default();
+        }
+        Reading { wall_ns: now_ns(), cpu_ns: cpu_ns() }
     }
 }
 
@@ -187,25 +203,30 @@ impl Watcher for Overseer {
         tasks: Range<usize>,
         run: &mut dyn FnMut(usize) -> Result<(), TaskError>,
     ) -> Result<(), TaskFailure> {
-        let mut cpu_before = self.cpu_ns();
+        let mut before = self.reading();
         for task in tasks {
             let ready_ns = self.ready_ns(mark, task);
             let mut paced_ns = 0;
             if self.pace.is_some() {
                 paced_ns = pace::wait_until(ready_ns);
-                cpu_before = self.cpu_ns();
+                before = self.reading();
             }
             let start_ns = now_ns();
             run(task).map_err(|error| TaskFailure { task, error })?;
             let Some(tracer) = &self.tracer else { continue };
-            let end_ns = now_ns();
-            // One reading between two tasks of a chunk, as each is a system call: what lies
-            // between them is a few dozen nanoseconds of our own.
-            let cpu = cpu_ns();
-            let cpu_ns = cpu.saturating_sub(cpu_before);
-            cpu_before = cpu;
-            let ran = Ran { task, ready_ns, start_ns, end_ns, cpu_ns, paced_ns };
+            // One reading between two tasks of a chunk, as each is a system call.
+            let after = self.reading();
+            let ran = Ran {
+                task,
+                ready_ns,
+                start_ns,
+                end_ns: after.wall_ns,
+                cpu_ns: after.cpu_ns.saturating_sub(before.cpu_ns),
+                lead_ns: start_ns.saturating_sub(before.wall_ns),
+                paced_ns,
+            };
             tracer.arena.record(seat, mark, clock::thread(), &ran, self.paces());
+            before = after;
         }
         Ok(())
     }
@@ -234,7 +255,8 @@ impl Watcher for Overseer {
             .await?;
             if let Some(tracer) = &self.tracer {
                 let end_ns = now_ns();
-                let ran = Ran { task, ready_ns, start_ns, end_ns, cpu_ns: used_ns, paced_ns };
+                let (cpu_ns, lead_ns) = (used_ns, 0);
+                let ran = Ran { task, ready_ns, start_ns, end_ns, cpu_ns, lead_ns, paced_ns };
                 tracer.arena.record(seat, mark, thread, &ran, self.paces());
             }
             Ok(())

@@ -6,6 +6,7 @@ mod overhead;
 mod page;
 mod shell;
 mod test;
+mod truth;
 
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ cargo xtask test               everything that must hold: format, lints, tests, 
 cargo xtask loom               every interleaving of the code that shares memory
 cargo xtask docs               run the commands that the book and the README show
 cargo xtask overhead [--json]  each executor against the same loop written by hand
+cargo xtask truth [--json]     do the statistics find what was planted?
 ";
 
 fn main() -> ExitCode {
@@ -25,6 +27,8 @@ fn main() -> ExitCode {
         ["docs"] => docs::docs(),
         ["overhead"] => overhead::overhead(false),
         ["overhead", "--json"] => overhead::overhead(true),
+        ["truth"] => truth::truth(false),
+        ["truth", "--json"] => truth::truth(true),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

@@ -10,7 +10,9 @@ use std::fmt::Display;
 
 use crate::statistics::{Estimate, Interval, Times, Unpaired, holm, welch};
 use crate::summary::Verdict;
-use crate::verdict::{CellLabels, Judge, SIGNIFICANCE, group_label, groups, key, noise_floor};
+use crate::verdict::{
+    CellLabels, Judge, SIGNIFICANCE, group_label, groups, key, noise_floor, sound,
+};
 use crate::{Cell, CellId, FailureKind, Machine, Record};
 
 /// Two records, compared.
@@ -101,11 +103,10 @@ pub fn compare<'a>(old: &'a Record, new: &'a Record) -> Comparison<'a> {
 
 fn changes<'a>(cells: &[(&'a Cell, &'a Cell)], label: String, floor: Option<f64>) -> Changes<'a> {
     let labels = CellLabels::of(cells.iter().map(|(_, new)| &new.id));
-    let times = |cell: &'a Cell| Times::of(cell).filter(|_| cell.failure().is_none());
     let mut changes: Vec<Change<'a>> = cells
         .iter()
         .map(|&(old, new)| {
-            let (old_times, new_times) = (times(old), times(new));
+            let (old_times, new_times) = (sound(old), sound(new));
             Change {
                 label: labels.label(&new.id),
                 old,

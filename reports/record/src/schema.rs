@@ -351,7 +351,8 @@ pub struct Shares {
     pub dispatch_ns: u64,
     /// After a lane's last task of a phase, while other lanes still ran theirs.
     pub imbalance_ns: u64,
-    /// Lanes that had no task in a phase, because there were fewer tasks than lanes.
+    /// Lanes that had no task in a phase, because there were fewer tasks than lanes; in an open
+    /// loop also the time until a task was due.
     pub idle_ns: u64,
     /// What is in none of them: merging, what goes on between phases, and errors of measurement.
     pub residual_ns: i64,

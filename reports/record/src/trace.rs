@@ -94,14 +94,20 @@ struct Line<'a> {
 pub fn write(path: &Path, launch: u32, events: &mut [Event]) -> io::Result<()> {
     events.sort_unstable_by_key(|event| (event.start_ns, event.phase, event.task));
     let beside = path.with_extension("part");
-    let mut out = BufWriter::new(GzEncoder::new(File::create(&beside)?, Compression::fast()));
-    for event in &*events {
+    let written = write_lines(&beside, launch, events).and_then(|()| fs::rename(&beside, path));
+    written.inspect_err(|_| {
+        let _ = fs::remove_file(&beside);
+    })
+}
+
+fn write_lines(path: &Path, launch: u32, events: &[Event]) -> io::Result<()> {
+    let mut out = BufWriter::new(GzEncoder::new(File::create(path)?, Compression::fast()));
+    for event in events {
         let line = Line { id: id(launch, event.phase, event.task), event };
         serde_json::to_writer(&mut out, &line)?;
         out.write_all(b"\n")?;
     }
-    out.into_inner().map_err(io::IntoInnerError::into_error)?.finish()?.sync_all()?;
-    fs::rename(&beside, path)
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.finish()?.sync_all()
 }
 
 /// Reads the events of a traced launch in the order of their starts; none where there is no file.

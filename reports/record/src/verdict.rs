@@ -71,26 +71,41 @@ impl Group<'_> {
 /// The noise floor of a run, as a ratio: 1.03 says that a cell compared with itself differs by
 /// up to 3 % (see [`noise::floor`]). Absent where no cell has at least four launches.
 pub fn noise_floor(record: &Record) -> Option<f64> {
-    let sound = record.cells.iter().filter(|cell| cell.failure().is_none());
-    let values: Vec<Vec<f64>> = sound.filter_map(Times::of).map(|times| times.values()).collect();
-    noise::floor(&values, record.header.seed)
+    let times: Vec<Option<Times<'_>>> = record.cells.iter().map(sound).collect();
+    floor_of(&times, record.header.seed)
+}
+
+fn floor_of(times: &[Option<Times<'_>>], seed: u64) -> Option<f64> {
+    let values: Vec<Vec<f64>> = times.iter().flatten().map(Times::values).collect();
+    noise::floor(&values, seed)
+}
+
+/// The times of a cell that did not fail.
+pub(crate) fn sound(cell: &Cell) -> Option<Times<'_>> {
+    Times::of(cell).filter(|_| cell.failure().is_none())
 }
 
 /// The groups of a record in the order of the plan, each with its verdicts.
 pub fn groups(record: &Record) -> Vec<Group<'_>> {
-    let floor = noise_floor(record);
-    let mut members: Vec<Vec<&Cell>> = Vec::new();
+    let mut times: Vec<Option<Times<'_>>> = record.cells.iter().map(sound).collect();
+    let floor = floor_of(&times, record.header.seed);
+    let mut members: Vec<Vec<usize>> = Vec::new();
     let mut places = BTreeMap::new();
-    for cell in &record.cells {
+    for (i, cell) in record.cells.iter().enumerate() {
         let place = *places.entry(key(&cell.id)).or_insert(members.len());
         if place == members.len() {
             members.push(Vec::new());
         }
-        members[place].push(cell);
+        members[place].push(i);
     }
-    let firsts: Vec<&CellId> = members.iter().map(|cells| &cells[0].id).collect();
+    let firsts: Vec<&CellId> = members.iter().map(|cells| &record.cells[cells[0]].id).collect();
     let labels: Vec<String> = firsts.iter().map(|id| group_label(id, &firsts)).collect();
-    members.iter().zip(labels).map(|(cells, label)| group(record, cells, label, floor)).collect()
+    let groups = members.iter().zip(labels).map(|(members, label)| {
+        let cells: Vec<&Cell> = members.iter().map(|&i| &record.cells[i]).collect();
+        let times = members.iter().map(|&i| times[i].take()).collect();
+        group(record, &cells, times, label, floor)
+    });
+    groups.collect()
 }
 
 /// What makes a group: all of a cell's identity that says what work was done, not how.
@@ -103,11 +118,10 @@ pub(crate) fn key(id: &CellId) -> Key<'_> {
 fn group<'a>(
     record: &'a Record,
     cells: &[&'a Cell],
+    times: Vec<Option<Times<'a>>>,
     label: String,
     floor: Option<f64>,
 ) -> Group<'a> {
-    let times: Vec<Option<Times<'a>>> =
-        cells.iter().map(|cell| Times::of(cell).filter(|_| cell.failure().is_none())).collect();
     let labels = CellLabels::of(cells.iter().map(|cell| &cell.id));
     let summaries = cells.iter().zip(&times);
     let summaries: Vec<CellSummary<'a>> = summaries

@@ -48,6 +48,8 @@ pub(crate) struct Row {
     pub(crate) workers: u32,
     /// The chunk, where it was asked for.
     pub(crate) chunk: Option<String>,
+    /// The rate or the label that tells it from others that are otherwise the same.
+    pub(crate) mark: Option<String>,
     pub(crate) series: Series,
     /// Nanoseconds for one sample.
     pub(crate) time: Result<Estimate, Gap>,
@@ -58,11 +60,19 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// `threads:static chunk=10 A`, where the workers have a column of their own.
+    pub(crate) fn name(&self) -> String {
+        let chunk = self.chunk.as_ref().map_or(String::new(), |chunk| format!(" chunk={chunk}"));
+        let mark = self.mark.as_ref().map_or(String::new(), |mark| format!(" {mark}"));
+        format!("{}{chunk}{mark}", self.executor)
+    }
+
     /// `threads:static, 2 workers`.
     pub(crate) fn label(&self) -> String {
         let plural = if self.workers == 1 { "" } else { "s" };
         let chunk = self.chunk.as_ref().map_or(String::new(), |c| format!(", chunk {c}"));
-        format!("{}, {} worker{plural}{chunk}", self.executor, self.workers)
+        let mark = self.mark.as_ref().map_or(String::new(), |mark| format!(", {mark}"));
+        format!("{}, {} worker{plural}{chunk}{mark}", self.executor, self.workers)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt::{Display, Write};
 
-use manyhands_record::format::{ABSENT, bytes, duration, duration_within, ratio, ratio_within};
+use manyhands_record::format::{ABSENT, bytes, duration, duration_within};
 use manyhands_record::models::say;
-use manyhands_record::{Group, Ratio, Record, Verdict, groups, sentence};
+use manyhands_record::{Group, Record, groups, sentence};
 
 use crate::charts::Row;
 use crate::escape::{redact, visible};
@@ -16,12 +16,19 @@ const HEAD: &str = "| executor | workers | time | against sequential | CPU | mem
 /// The claim, then a table for each group.
 pub(crate) fn document(record: &Record) -> String {
     let (groups, looks) = (groups(record), view::looks(record));
-    let mut out =
-        format!("**{}**\n\n{}\n", Escaped(&view::claim(&groups)), Escaped(&view::setting(record)));
+    let mut out = format!(
+        "**{}**\n\n{}\n",
+        Escaped(&view::headline(record, &groups)),
+        Escaped(&view::setting(record))
+    );
     for group in &groups {
         section(&mut out, record, group, &looks);
     }
     list(&mut out, &say::weak_lines(record));
+    for line in view::closing(record, &groups) {
+        // Writing to a string cannot fail.
+        let _ = write!(out, "\n{}\n", Escaped(&line));
+    }
     out
 }
 
@@ -47,18 +54,14 @@ fn section(out: &mut String, record: &Record, group: &Group<'_>, looks: &Looks) 
 
 fn line(out: &mut String, group: &Group<'_>, row: &Row, at: usize) {
     let cell = &group.cells[at];
-    let name = match &row.chunk {
-        None => row.executor.clone(),
-        Some(chunk) => format!("{} chunk={chunk}", row.executor),
-    };
-    let _ = write!(out, "| {} | {} |", Escaped(&name), row.workers);
+    let _ = write!(out, "| {} | {} |", Escaped(&row.name()), row.workers);
     if let Err(gap) = &row.time {
         let _ = writeln!(out, " {ABSENT} | {}: {} | | |", Escaped(&gap.kind), Escaped(&gap.reason));
         return;
     }
     let figures = [
         cell.time.map(|time| duration_within(time.ns, time.interval)),
-        cell.speedup.map(against),
+        cell.speedup.map(view::against),
         cell.cpu_ns.map(duration),
         cell.memory_peak.map(bytes),
     ];
@@ -66,14 +69,6 @@ fn line(out: &mut String, group: &Group<'_>, row: &Row, at: usize) {
         let _ = write!(out, " {} |", Escaped(figure.as_deref().unwrap_or(ABSENT)));
     }
     out.push('\n');
-}
-
-fn against(found: Ratio) -> String {
-    match found.verdict {
-        Verdict::Faster | Verdict::Slower => ratio_within(found.estimate, found.interval),
-        Verdict::Tie => "tie".to_owned(),
-        Verdict::Inconclusive => format!("{}, unsure", ratio(found.estimate)),
-    }
 }
 
 /// Text that Markdown shows as it is: no markup, no mention of a person or an issue, no line end.

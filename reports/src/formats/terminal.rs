@@ -1,8 +1,8 @@
 //! The table on the terminal: a block for each workload, then what it comes to.
 
-use manyhands_record::format::{ABSENT, bytes, duration, duration_within, ratio, ratio_within};
+use manyhands_record::format::{ABSENT, bytes, duration, duration_within};
 use manyhands_record::models::say;
-use manyhands_record::{Group, Ratio, Record, Verdict, groups, sentence};
+use manyhands_record::{Group, Record, groups, sentence};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::charts::Row;
@@ -45,7 +45,16 @@ pub(crate) fn table(record: &Record, style: Style) -> String {
     if !weak.is_empty() {
         blocks.push(weak.iter().map(|line| paragraph(line)).collect());
     }
-    blocks.join("\n")
+    let mut out = blocks.join("\n");
+    let closing = view::closing(record, &groups).join(" ");
+    if !closing.is_empty() {
+        out.push('\n');
+        for line in wrapped(&clean(&closing), WIDTH) {
+            out += &style.paint(DIM, &line);
+            out.push('\n');
+        }
+    }
+    out
 }
 
 /// Somebody's text, wrapped, with a line end.
@@ -102,16 +111,12 @@ enum Kind {
 impl Line {
     fn of(group: &Group<'_>, row: &Row, at: usize) -> Self {
         let cell = &group.cells[at];
-        let name = match &row.chunk {
-            None => row.executor.clone(),
-            Some(chunk) => format!("{} chunk={chunk}", row.executor),
-        };
         let or_absent = |figure: Option<String>| figure.unwrap_or_else(|| ABSENT.to_owned());
         let columns = [
-            clean(&name),
+            clean(&row.name()),
             row.workers.to_string(),
             or_absent(cell.time.map(|time| duration_within(time.ns, time.interval))),
-            or_absent(cell.speedup.map(against)),
+            or_absent(cell.speedup.map(view::against)),
             or_absent(cell.cpu_ns.map(duration)),
             or_absent(cell.memory_peak.map(bytes)),
         ];
@@ -142,15 +147,6 @@ impl Line {
     fn print_figures(&self, widths: &[usize; COLUMNS], style: Style) -> String {
         let text = joined(&self.columns, widths);
         if self.kind == Kind::Best { style.paint(GREEN, &text) } else { text }
-    }
-}
-
-/// A speed-up, where it is one.
-fn against(ratio: Ratio) -> String {
-    match ratio.verdict {
-        Verdict::Faster | Verdict::Slower => ratio_within(ratio.estimate, ratio.interval),
-        Verdict::Tie => "tie".to_owned(),
-        Verdict::Inconclusive => format!("{}, unsure", self::ratio(ratio.estimate)),
     }
 }
 

@@ -8,9 +8,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use manyhands_contract::limits::Need;
 use manyhands_record::{Failure, FailureKind};
 
-use super::super::failed;
+use super::super::{failed, granted};
 use super::frames::{self, FromWorker, Inbox, Preparation, ToWorker};
 use super::shm::Arena;
 use super::sys::{self, Ended, Process, Watched};
@@ -68,6 +69,7 @@ impl Crew {
                           manyhands::worker_hook() before anything else in main";
             return Err(failed(FailureKind::Error, reason));
         }
+        granted(Need::processes(workers as u64, 1))?;
         let (memory, arena) = shared.unzip();
         let mut crew = Self { workers: Vec::new(), watched: Vec::new(), arena };
         for index in 0..workers {
@@ -89,6 +91,7 @@ impl Crew {
         workers: usize,
         serve: impl Fn(UnixStream) -> std::process::ExitCode,
     ) -> Result<Self, Failure> {
+        granted(Need::processes(workers as u64, 1))?;
         let mut crew = Self::default();
         for index in 0..workers {
             crew.fork_one(&serve).map_err(|error| refused(index, workers, &error.to_string()))?;

@@ -3,7 +3,8 @@
 //! A *workload* is a named, parametrised piece of work with one right answer. This crate holds
 //! what both sides of that sentence share: the [`Map`] contract that executors run, the
 //! [`Definition`] that people read, [`Parameters`], [`Answer`]s that know their tolerances, and
-//! the [`Storage`] that bulk data lives in. It knows nothing of clocks, processes or reports.
+//! the [`Storage`] that bulk data lives in; and the machine's [`limits`], by which both sides refuse
+//! what it cannot grant. It knows nothing of clocks, processes or reports.
 
 pub mod answer;
 pub mod catalogue;
@@ -11,6 +12,7 @@ mod claims;
 pub mod definition;
 pub mod erased;
 pub mod generate;
+pub mod limits;
 pub mod map;
 pub mod parameters;
 pub mod probe;

@@ -1,15 +1,16 @@
 //! `spin`: a chain of arithmetic of any length, to measure what a task costs besides its work.
 
-use std::hint::black_box;
-
 use manyhands_contract::{
-    Answer, Context, Definition, InputError, Kind, Map, Parameter, ParameterKind, Preset, Shape,
-    Step, TaskError, Workload,
+    Answer, Definition, Kind, Map, Parameter, ParameterKind, Parameters, Preset, Shape, Step,
+    TaskError,
 };
 
-/// Knuth's MMIX generator: full period modulo 2^64, and no step can be skipped.
-const MULTIPLIER: u64 = 6_364_136_223_846_793_005;
-const INCREMENT: u64 = 1_442_695_040_888_963_407;
+pub(crate) mod chain;
+mod pattern;
+mod patterned;
+
+use chain::Chain;
+pub use patterned::{Ends, Patterned, Wave};
 
 /// `spin`, as people read about it.
 pub const DEFINITION: Definition = Definition {
@@ -24,15 +25,29 @@ pub const DEFINITION: Definition = Definition {
             steps that cost is everything: a plain loop wins, chunks help, and processes, which \
             must send every chunk through the kernel, lose most. With many steps all executors \
             that use all cores come out alike. The number of steps at which an executor reaches \
-            half of its best rate is its granularity: below it, do not share the work.",
+            half of its best rate is its granularity: below it, do not share the work. With a \
+            `pattern` the tasks come in phases, and each needs outputs of the phase before, as in \
+            Task Bench (Slaughter et al., SC 2020); it checks them before it starts. Between two \
+            phases all workers wait for the last one, for every pattern: a runtime that starts a \
+            task as soon as its own inputs are there could do better. What patterns change here \
+            is what must be brought to whom: nothing, for threads, which share the outputs; the \
+            declared ones, for processes over sockets, so that all-to-all costs them most. A tree \
+            has few tasks at first, and leaves workers idle.",
     task: "a chain of `steps` steps x <- x * 6364136223846793005 + 1442695040888963407 modulo \
-           2^64, starting from the task's number",
-    answer: "`tasks`; `steps` of each; `xor` of the last x of all tasks",
+           2^64; task i of phase t (from 0) starts from t * `tasks` + i. In phase t > 0 it first \
+           checks the ends of these tasks of phase t - 1, as far as they exist: trivial none; \
+           stencil i - 1, i, i + 1; tree floor(i / 2), where phase t has min(`tasks`, 2^t) tasks; \
+           fft i - d, i, i + d with d = 2^((t - 1) mod ceil(log2(`tasks`))); all-to-all all; \
+           nearest from i - floor(`radix` / 2) to i + floor((`radix` - 1) / 2); random i and \
+           those j of nearest for which uniform number i * `tasks` + j of stream t is below \
+           `fraction`",
+    answer: "`tasks` of all phases; `steps` of each; `xor` of the last x of all tasks; unless the \
+             pattern is trivial and has one phase, `phases` and `pattern`",
     input: None,
     parameters: &[
         Parameter {
             name: "tasks",
-            about: "how many chains to compute",
+            about: "how many chains to compute, in each phase",
             unit: "tasks",
             kind: ParameterKind::Integer { min: 0, max: 1_000_000_000 },
             default: "30000",
@@ -43,6 +58,34 @@ pub const DEFINITION: Definition = Definition {
             unit: "steps",
             kind: ParameterKind::Integer { min: 0, max: 1_000_000_000_000 },
             default: "8000",
+        },
+        Parameter {
+            name: "pattern",
+            about: "which tasks of the phase before a task needs",
+            unit: "",
+            kind: ParameterKind::Choice(pattern::NAMES),
+            default: "trivial",
+        },
+        Parameter {
+            name: "phases",
+            about: "how many phases follow on each other; 0 is 1 for trivial and 10 for the others",
+            unit: "phases",
+            kind: ParameterKind::Integer { min: 0, max: 1_000_000 },
+            default: "0",
+        },
+        Parameter {
+            name: "radix",
+            about: "how many tasks nearest needs, and random chooses from",
+            unit: "tasks",
+            kind: ParameterKind::Integer { min: 1, max: 1_000_000_000 },
+            default: "5",
+        },
+        Parameter {
+            name: "fraction",
+            about: "how likely a task of random is to need one of its neighbours",
+            unit: "",
+            kind: ParameterKind::Real { min: 0.0, max: 1.0 },
+            default: "0.25",
         },
     ],
     presets: &[
@@ -55,34 +98,26 @@ pub const DEFINITION: Definition = Definition {
     simulated: false,
 };
 
-/// The workload.
+/// `spin` without dependencies, in one phase: what the costs of executors are measured with, and
+/// so with nothing in its loop but the chain. [`Patterned`] is the workload's name for people, and
+/// hands over to this one where it can.
 #[derive(Debug, Clone)]
 pub struct Spin {
     tasks: usize,
     steps: u64,
-    step: OpaqueStep,
-}
-
-/// The numbers of a step, hidden from the compiler. Knowing them it would fold eight steps into
-/// one, (x a + c) a + c = x a^2 + (a c + c), and the chain would be an eighth as long as it says.
-#[derive(Debug, Clone)]
-struct OpaqueStep {
-    multiplier: u64,
-    increment: u64,
-    /// Is 0: what the task before left behind, masked by it, changes nothing, but the compiler
-    /// and the processor must wait for it.
-    zero: u64,
+    chain: Chain,
 }
 
 impl Spin {
     /// `tasks` chains of `steps` steps.
     pub fn new(tasks: usize, steps: u64) -> Self {
-        let step = OpaqueStep {
-            multiplier: black_box(MULTIPLIER),
-            increment: black_box(INCREMENT),
-            zero: black_box(0),
-        };
-        Self { tasks, steps, step }
+        Self { tasks, steps, chain: Chain::new() }
+    }
+
+    /// What the parameters of [`DEFINITION`] ask for, when that is one phase without dependencies.
+    pub fn plain(parameters: &Parameters) -> Option<Self> {
+        let plain = parameters.text("pattern") == "trivial" && patterned::phases(parameters) == 1;
+        plain.then(|| Self::new(parameters.size("tasks"), parameters.integer("steps")))
     }
 }
 
@@ -116,13 +151,7 @@ impl Map for Spin {
         task: usize,
         xor: &mut u64,
     ) -> Result<(), TaskError> {
-        let OpaqueStep { multiplier, increment, zero } = self.step;
-        let mut x = task as u64 ^ (*last & zero);
-        for _ in 0..self.steps {
-            x = x.wrapping_mul(multiplier).wrapping_add(increment);
-        }
-        *last = x;
-        *xor ^= x;
+        *xor ^= self.chain.run(task as u64, self.steps, last);
         Ok(())
     }
 
@@ -137,14 +166,6 @@ impl Map for Spin {
             .count("steps", self.steps)
             .count("xor", xor);
         Ok(Step::Done(answer))
-    }
-}
-
-impl Workload for Spin {
-    const DEFINITION: &'static Definition = &DEFINITION;
-
-    fn prepare(context: &Context<'_>) -> Result<Self, InputError> {
-        Ok(Self::new(context.parameters.size("tasks"), context.parameters.integer("steps")))
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn page(record: &Record, traces: &Traces) -> String {
         fill(&mut html);
         html
     };
-    let claim = view::claim(&groups);
+    let claim = view::headline(record, &groups);
     let page = Html::fill(
         PAGE,
         &[

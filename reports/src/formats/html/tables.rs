@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use manyhands_record::counters::{self, Processor};
 use manyhands_record::format::{ABSENT, bytes, count, digits, duration, percent, ratio};
 use manyhands_record::models::{self, per_worker::Split};
-use manyhands_record::{Card, CellSummary, Group, Interval, Record};
+use manyhands_record::{Card, CellSummary, Group, Interval, Record, Verdict, sentence};
 
 use crate::charts::{Estimate, Gap, Row};
 use crate::escape::{Html, redact};
@@ -48,6 +48,9 @@ pub(super) fn table(
         html.open("td", "n").text(row.workers);
         if let Some(chunk) = &row.chunk {
             html.text(" · chunk ").text(chunk);
+        }
+        if let Some(mark) = &row.mark {
+            html.text(" · ").text(mark);
         }
         html.raw("</td>");
         fill(html, n, row);
@@ -219,7 +222,7 @@ pub(super) fn cells(html: &mut Html, group: &Group<'_>, rows: &[Row], cells: &[u
         ("memory", true),
         ("remarks", false),
     ];
-    let caption = "Times are of one run of the work. Speed-up and verdict compare with sequential, the verdict corrected for the number of comparisons; memory is the peak.";
+    let caption = "Times are of one run of the work. Speed-up and verdict compare with sequential, the verdict corrected for the number of comparisons; beside a tie stands the difference that would have shown in 80 of 100 such runs. Outliers are kept; memory is the peak.";
     table(html, caption, &columns, rows, |html, n, row| {
         let cell = &group.cells[cells[n]];
         if let Err(gap) = &row.time {
@@ -229,12 +232,21 @@ pub(super) fn cells(html: &mut Html, group: &Group<'_>, rows: &[Row], cells: &[u
         number(html, time.map(|time| duration(time.point)));
         number(html, time.and_then(time_interval));
         number(html, row.speedup.map(|found| ratio(found.point)));
-        html.element("td", "", cell.speedup.map_or(ABSENT, |found| view::verdict(found.verdict)));
+        html.element("td", "", verdict(cell));
         number(html, cell.cpu_ns.map(duration));
         number(html, cell.startup_ns.map(duration));
         number(html, cell.memory_peak.map(bytes));
         remarks(html, group, cells[n]);
     });
+}
+
+/// The verdict on a cell against the baseline; beside a tie, what would have been seen.
+fn verdict(cell: &CellSummary<'_>) -> String {
+    match cell.speedup {
+        None => ABSENT.to_owned(),
+        Some(found) if found.verdict == Verdict::Tie => view::tie(found),
+        Some(found) => view::verdict(found.verdict).to_owned(),
+    }
 }
 
 fn remarks(html: &mut Html, group: &Group<'_>, at: usize) {
@@ -251,6 +263,10 @@ fn remarks(html: &mut Html, group: &Group<'_>, at: usize) {
     if cell.bound.is_some_and(|bound| bound.near) {
         remarks.push("at its bound");
     }
+    let outliers = cell.outliers.filter(|found| found.samples.count() + found.launches.count() > 0);
+    let outliers = outliers.and_then(|_| sentence::outliers([cell]));
+    let outliers = outliers.map(|text| text.replacen("; all are kept", "", 1));
+    remarks.extend(outliers.as_deref());
     words(html, &remarks.join("; "));
 }
 

@@ -1,7 +1,7 @@
 //! Can you trust this? The machine, the doubts, and how to do it again.
 
 use manyhands_record::format::{bytes, percent};
-use manyhands_record::{Doubt, Group, Machine, Record, Severity, Status};
+use manyhands_record::{Doubt, Group, Machine, Record, Severity, Status, sentence};
 
 use crate::escape::{Html, redact};
 use crate::view;
@@ -122,14 +122,18 @@ fn run(record: &Record, groups: &[Group<'_>]) -> Facts {
         Some(floor) => format!("{}; smaller differences are ties", percent(floor - 1.0)),
         None => "unknown: that takes four launches of a cell".to_owned(),
     };
-    vec![
-        ("Noise floor of this run", floor),
-        ("Rounds", rounds(record)),
-        ("Started", view::date(&header.started)),
-    ]
+    let cells = groups.iter().flat_map(|group| &group.cells);
+    let outliers = sentence::outliers(cells).map(|text| text.replacen("outliers: ", "", 1));
+    let mut facts = vec![("Noise floor of this run", floor), ("Rounds", rounds(record))];
+    facts.extend(outliers.map(|outliers| ("Outliers", outliers)));
+    facts.push(("Started", view::date(&header.started)));
+    facts
 }
 
 fn rounds(record: &Record) -> String {
+    if let Some(stopping) = sentence::stopping(record) {
+        return stopping;
+    }
     let planned = record.header.rounds;
     match record.status {
         Status::Complete => format!("{planned}, all done"),
