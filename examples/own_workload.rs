@@ -53,6 +53,7 @@ impl Workload for Collatz {
             Preset { name: "large", values: &[("limit", "20000000")] },
         ],
         grows: None,
+        length: None,
         max_chunk: None,
         simulated: false,
     };
@@ -173,6 +174,7 @@ impl Workload for Faulty {
             Preset { name: "large", values: &[] },
         ],
         grows: None,
+        length: None,
         max_chunk: None,
         simulated: false,
     };

@@ -100,7 +100,7 @@ mod tests {
             helper: Path::new("unused"),
             handover: None,
         };
-        prepare(&crate::catalogue(), "spin", &context, TypeOf).expect("spin has no input")
+        prepare(&crate::catalogue(), "spin", &context, None, TypeOf).expect("spin has no input")
     }
 
     /// What the cost of a task is measured with has no pattern in its loop, and no indirection.

@@ -19,12 +19,12 @@ pub(crate) fn run() -> Result<()> {
         .configure_from_args();
     for work in Length::ALL.map(Loop::calibrate) {
         for executor in BY_HAND {
-            let tasks = tasks_for(SAMPLE, |tasks| Side::hand(executor, work, tasks))?;
+            let tasks = tasks_for(SAMPLE, |tasks| Side::hand(executor, work.steps, tasks))?;
             let name = format!("{executor}/{}", work.length.name());
             let mut group = criterion.benchmark_group(name);
             group.sampling_mode(SamplingMode::Flat).throughput(Throughput::Elements(tasks as u64));
-            bench(&mut group, "manyhands", Side::ours(executor, work, tasks)?)?;
-            bench(&mut group, "hand", Side::hand(executor, work, tasks)?)?;
+            bench(&mut group, "manyhands", Side::ours(executor, work.steps, tasks)?)?;
+            bench(&mut group, "hand", Side::hand(executor, work.steps, tasks)?)?;
             group.finish();
         }
     }

@@ -5,6 +5,8 @@
 //! cargo bench --bench overhead                         criterion's report of both sides
 //! cargo bench --bench overhead -- --ratios [--json]    the ratios; `cargo xtask overhead`
 //! cargo bench --bench overhead -- --ratios rayon/noop  only those with this in executor/loop
+//! cargo bench --bench overhead -- --granularity [--json]  cost per task, METG, efficiency;
+//!                                                      `cargo xtask granularity`
 //! ```
 //!
 //! The work is `spin`: with no steps, so that nothing is measured but the executor, and with ten
@@ -13,6 +15,7 @@
 //! is said in [`twins`].
 
 mod comparison;
+mod granularity;
 mod groups;
 mod print;
 mod python;
@@ -39,7 +42,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> side::Result<()> {
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    if !has("--ratios") {
+    if !has("--ratios") && !has("--granularity") {
         return groups::run();
     }
     // Cargo adds `--bench` on its own account.
@@ -48,6 +51,13 @@ fn run(arguments: &[String]) -> side::Result<()> {
         let name = format!("{executor}/{}", length.name());
         wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()))
     };
+    if has("--granularity") {
+        let outcome = granularity::measure(|executor| {
+            wanted.is_empty() || wanted.iter().any(|part| executor.as_str() == part.as_str())
+        })?;
+        print::granularities(&outcome, has("--json"));
+        return Ok(());
+    }
     if has("--json") {
         return ratios::compare(wants, print::object);
     }

@@ -76,11 +76,11 @@ pub(crate) fn compare(
 }
 
 fn with_hand(executor: ExecutorName, work: Loop) -> Result<Comparison> {
-    let tasks = tasks_for(SAMPLE, |tasks| Side::hand(executor, work, tasks))?;
+    let tasks = tasks_for(SAMPLE, |tasks| Side::hand(executor, work.steps, tasks))?;
     let mut all = Vec::with_capacity(STARTS * PAIRS);
     for _ in 0..STARTS {
-        let mut ours = Side::ours(executor, work, tasks)?;
-        let mut hand = Side::hand(executor, work, tasks)?;
+        let mut ours = Side::ours(executor, work.steps, tasks)?;
+        let mut hand = Side::hand(executor, work.steps, tasks)?;
         all.extend(pairs(PAIRS, || ours.ns_per_task(), || hand.ns_per_task())?);
         ours.stop()?;
         hand.stop()?;
@@ -89,8 +89,8 @@ fn with_hand(executor: ExecutorName, work: Loop) -> Result<Comparison> {
 }
 
 fn with_pool(executor: ExecutorName, work: Loop, python: &mut Pool) -> Result<Comparison> {
-    let tasks = tasks_for(SAMPLE, |tasks| Side::ours(executor, work, tasks))?;
-    let mut ours = Side::ours(executor, work, tasks)?;
+    let tasks = tasks_for(SAMPLE, |tasks| Side::ours(executor, work.steps, tasks))?;
+    let mut ours = Side::ours(executor, work.steps, tasks)?;
     let pairs = pairs(POOL_PAIRS, || ours.ns_per_task(), || python.ns_per_task())?;
     ours.stop()?;
     Ok(Comparison::of(executor, work.length, Against::PythonPool, &pairs))

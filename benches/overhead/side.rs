@@ -43,27 +43,26 @@ impl Length {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Loop {
     pub(crate) length: Length,
-    steps: u64,
+    pub(crate) steps: u64,
 }
 
 impl Loop {
     /// Finds how many steps a task of this length has on this machine.
     pub(crate) fn calibrate(length: Length) -> Self {
-        const STEPS: u64 = 1_000_000;
         let steps = match length {
             Length::Noop => 0,
-            Length::TenMicroseconds => {
-                let chain = || time(|| reference(1, STEPS)).1;
-                let fastest = (0..10).map(|_| chain()).min().expect("ten is not none");
-                10_000 * STEPS / fastest.as_nanos().max(1) as u64
-            }
+            Length::TenMicroseconds => (10_000.0 / ns_per_step()) as u64,
         };
         Self { length, steps }
     }
+}
 
-    fn spin(self, tasks: usize) -> Arc<Spin> {
-        Arc::new(Spin::new(tasks, self.steps))
-    }
+/// How long a step takes on this machine, undisturbed.
+pub(crate) fn ns_per_step() -> f64 {
+    const STEPS: u64 = 1_000_000;
+    let chain = || time(|| reference(1, STEPS)).1;
+    let fastest = (0..10).map(|_| chain()).min().expect("ten is not none");
+    fastest.as_nanos().max(1) as f64 / STEPS as f64
 }
 
 /// The xor of the tasks' ends, with nothing around the kernel.
@@ -82,10 +81,14 @@ fn time<T>(run: impl FnOnce() -> T) -> (T, Duration) {
     (output, began.elapsed())
 }
 
+/// Cores that this process may use.
+pub(crate) fn cores() -> u32 {
+    available_parallelism().map_or(1, |cores| cores.get() as u32)
+}
+
 /// Two workers, or one where there is one core.
 pub(crate) fn workers() -> NonZeroU32 {
-    let cores = available_parallelism().map_or(1, usize::from);
-    if cores < 2 { NonZeroU32::MIN } else { NonZeroU32::MIN.saturating_add(1) }
+    if cores() < 2 { NonZeroU32::MIN } else { NonZeroU32::MIN.saturating_add(1) }
 }
 
 /// One side, started: run by an executor of ours, or by hand.
@@ -103,31 +106,31 @@ enum Kind {
 
 impl Side {
     /// Our executor, at chunk 1.
-    pub(crate) fn ours(name: ExecutorName, work: Loop, tasks: usize) -> Result<Self> {
+    pub(crate) fn ours(name: ExecutorName, steps: u64, tasks: usize) -> Result<Self> {
         let shared = name.needs_shared_storage();
         let storage = if shared { Storage::shared() } else { Ok(Storage::private()) };
         let setup = Setup {
-            work: work.spin(tasks),
+            work: Arc::new(Spin::new(tasks, steps)),
             workers: workers().try_into().map_err(|_| "two workers are too many")?,
             storage: Arc::new(storage.map_err(|error| format!("{name}: {error}"))?),
-            recipe: name.is_process_pool().then(|| recipe(tasks, work.steps)),
+            recipe: name.is_process_pool().then(|| recipe(tasks, steps)),
         };
         let spin = Arc::clone(&setup.work);
         let running = executors::start(name, setup, Chunk::Tasks(1), None)
             .map_err(|failure| format!("{name}: {}", failure.reason))?;
-        Ok(Self::new(Kind::Ours(running), spin, work, tasks))
+        Ok(Self::new(Kind::Ours(running), spin, steps, tasks))
     }
 
     /// The loop written by hand.
-    pub(crate) fn hand(name: ExecutorName, work: Loop, tasks: usize) -> Result<Self> {
-        let spin = work.spin(tasks);
+    pub(crate) fn hand(name: ExecutorName, steps: u64, tasks: usize) -> Result<Self> {
+        let spin = Arc::new(Spin::new(tasks, steps));
         let twin = twins::start(name, Arc::clone(&spin), workers().get())
             .map_err(|stopped| format!("{name} by hand: {stopped}"))?;
-        Ok(Self::new(Kind::Hand(twin), spin, work, tasks))
+        Ok(Self::new(Kind::Hand(twin), spin, steps, tasks))
     }
 
-    fn new(kind: Kind, spin: Arc<Spin>, work: Loop, tasks: usize) -> Self {
-        let right = answer(&spin, reference(tasks, work.steps));
+    fn new(kind: Kind, spin: Arc<Spin>, steps: u64, tasks: usize) -> Self {
+        let right = answer(&spin, reference(tasks, steps));
         Self { kind, work: spin, tasks, right }
     }
 

@@ -12,6 +12,7 @@ mod backend;
 mod charts;
 mod escape;
 mod formats;
+mod granularity;
 mod units;
 mod view;
 

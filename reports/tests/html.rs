@@ -187,3 +187,14 @@ fn a_long_record_stands_beside_the_page() {
     let page = page(&record, "long");
     assert!(page.contains("record.json") && !page.contains("application/json"));
 }
+
+#[test]
+fn a_sweep_over_the_length_of_a_task_is_one_section_with_one_chart() {
+    let page = page(&sample::sweep(), "granularity");
+    assert_eq!(page.matches("role=\"img\"").count(), 1);
+    assert!(page.contains("spin</bdi>: granularity</h2>"), "the section");
+    assert!(page.contains("The cells behind it"), "the single lengths, folded away");
+    assert!(page.contains("METG is above the longest task measured"), "a reason for no number");
+    assert!(page.contains("failed, process died: worker 1"), "a row for what failed");
+    assert!(!page.contains("/home/ann") && page.len() <= 1_572_864, "{} bytes", page.len());
+}

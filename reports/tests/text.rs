@@ -150,3 +150,24 @@ fn markdown_has_a_row_for_each_cell() {
         assert!(!document.contains("<script") && !document.contains("/home/ann"));
     }
 }
+
+#[test]
+fn a_sweep_is_a_row_for_each_executor_whatever_it_came_to() {
+    let shown = terminal(&sample::sweep(), Style::default());
+    let (table, notes) = shown.split_at(shown.find("\nBest rate").expect("notes follow") + 1);
+    assert_eq!(
+        table,
+        "spin: granularity, by steps\n\
+         executor              cost per task         METG(50 %)            at 1 us  at 10 us  at 100 us\n\
+         sequential            2.02 ns [2.01, 2.03]  below 12.0 ns          99.5 %     100 %     99.3 %\n\
+         threads               702 ns [697, 707]     1.39 us [1.36, 1.42]   58.7 %    93.7 %     99.4 %\n\
+         processes             1.11 us [1.09, 1.12]  2.22 us [2.16, 2.28]   47.5 %    90.6 %     98.7 %\n\
+         async:current-thread  300 us [298, 301]     above 532 us            0.3 %     3.2 %     25.1 %\n\
+         processes:shm         failed, process died: worker 1 was ended by signal 9 in ~\n"
+    );
+    assert!(notes.contains("async:current-thread: efficiency never reaches half"), "{notes}");
+    assert!(shown.lines().all(|line| line.width() <= 100), "{shown}");
+    let document = markdown(&sample::sweep());
+    assert_eq!(document.lines().filter(|line| line.starts_with("| ")).count(), 6, "{document}");
+    assert!(!document.contains("/home/ann"));
+}

@@ -64,6 +64,9 @@ fn workload_text(definition: &Definition) -> String {
     parameters(&mut out, definition);
     presets(&mut out, definition);
     let _ = writeln!(out, "\ntry      manyhands run {name}");
+    if definition.length.is_some() {
+        let _ = writeln!(out, "         manyhands run {name} --granularity");
+    }
     out
 }
 

@@ -8,6 +8,7 @@ mod data;
 mod demo;
 mod describe;
 mod doctor;
+mod granularity;
 mod list;
 mod man;
 mod progress;

@@ -9,6 +9,7 @@ use manyhands_contract::Catalogue;
 use manyhands_record::Record;
 
 use super::arguments::{self, InputArgs, WorkArgs};
+use super::granularity::GranularityArgs;
 use super::progress::Progress;
 use super::{Cli, Command, table};
 use crate::error::{Error, Exit};
@@ -67,13 +68,15 @@ pub(super) struct RunArgs {
     /// for work that waits. Implies --trace
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rate: Option<u32>,
+    #[command(flatten)]
+    granularity: GranularityArgs,
     /// Folder for record, journal and report. Without it: manyhands-out/<time>
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Go on with the interrupted run in this folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["workloads", "executors", "workers", "param",
         "input", "chunk", "rounds", "precision", "budget", "timeout", "cpus", "aa", "weak", "trace", "rate",
-        "out", "preset", "seed"])]
+        "granularity", "out", "preset", "seed"])]
     resume: Option<PathBuf>,
     /// Print the record as one JSON document instead of a table
     #[arg(long)]
@@ -82,7 +85,8 @@ pub(super) struct RunArgs {
 
 impl RunArgs {
     fn options(&self, command: Vec<String>) -> Result<Options, Error> {
-        Ok(Options {
+        Ok(self.granularity.apply(Options {
+            granularity: false,
             workloads: self.workloads.clone(),
             executors: arguments::executors(&self.executors)?,
             workers: arguments::workers(&self.workers)?,
@@ -102,7 +106,7 @@ impl RunArgs {
             seed: self.work.seed,
             input: arguments::input(&self.input.input)?,
             command,
-        })
+        }))
     }
 }
 

@@ -7,6 +7,7 @@ use manyhands_record::schema::SCHEMA;
 use manyhands_record::{ExecutorText, Header, WorkloadText};
 
 use super::Setting;
+use super::granularity;
 use super::launch::MOST_SAMPLES;
 use super::options::Options;
 use super::plan::Plan;
@@ -26,7 +27,7 @@ pub(super) fn header(setting: &Setting<'_>, options: &Options, plan: &Plan) -> H
         budget_ns: options.budget().map(|budget| budget.as_nanos() as u64),
         precision: options.precision(),
         weak: weak(options, plan),
-        granularity: None,
+        granularity: granularity::swept(options, plan),
         aa: options.aa,
         machine: setting.machine.clone(),
         doubts: doubts(&setting.machine),

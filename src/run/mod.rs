@@ -2,6 +2,7 @@
 
 mod allotment;
 mod baseline;
+mod granularity;
 mod header;
 pub mod input;
 mod journal;
@@ -72,7 +73,11 @@ pub fn run(
     let began = Instant::now();
     let scratch = setting.folder.join(SCRATCH);
     let cores = setting.machine.usable_cores;
-    let plan = Plan::new(setting.catalogue, options, cores, &scratch)?;
+    let plan = if options.granularity {
+        granularity::plan(setting, options, observer)?
+    } else {
+        Plan::new(setting.catalogue, options, cores, &scratch)?
+    };
     let header = header::header(setting, options, &plan);
     let start = Line::Start { header: Box::new(header), cells: planned(&plan) };
     let journal = Journal::create(&setting.folder, vec![start])?;
@@ -92,7 +97,11 @@ pub fn resume(
     let began = Instant::now();
     let scratch = setting.folder.join(SCRATCH);
     let cores = setting.machine.usable_cores;
-    let plan = Plan::new(setting.catalogue, options, cores, &scratch)?;
+    let plan = if options.granularity {
+        granularity::plan_again(setting.catalogue, options, resumed.cells())?
+    } else {
+        Plan::new(setting.catalogue, options, cores, &scratch)?
+    };
     let (lines, notes) = resumed.carry_over(&plan, planned(&plan));
     notes.iter().for_each(|note| observer.note(note));
     let journal = Journal::create(&setting.folder, lines)?;

@@ -60,6 +60,8 @@ pub struct Options {
     pub aa: bool,
     /// Let the work grow with the workers.
     pub weak: bool,
+    /// Sweep the length of a task.
+    pub granularity: bool,
     /// Trace each task in launches of their own.
     pub trace: bool,
     /// Tasks that fall due per second.
@@ -93,8 +95,10 @@ impl Options {
         self.budget.or_else(|| open_ended.then_some(BUDGET))
     }
 
-    /// What launches watch besides time, in launches of their own after the first round.
+    /// What launches watch besides time, in launches of their own after the first round. A sweep
+    /// of lengths asks about time alone.
     pub fn watching_modes(&self) -> impl Iterator<Item = Mode> + use<> {
-        [Some(Mode::Memory), self.trace.then_some(Mode::Trace)].into_iter().flatten()
+        let memory = (!self.granularity).then_some(Mode::Memory);
+        [memory, self.trace.then_some(Mode::Trace)].into_iter().flatten()
     }
 }

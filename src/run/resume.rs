@@ -63,6 +63,11 @@ impl Resumed {
         &self.header.command
     }
 
+    /// The cells that the earlier part planned.
+    pub(super) fn cells(&self) -> impl Iterator<Item = &CellId> {
+        self.planned.iter().map(|planned| &planned.id)
+    }
+
     /// The lines that a journal for `plan` begins with: what was measured of cells that are still
     /// the same, and what must be said of the others.
     pub(super) fn carry_over(self, plan: &Plan, planned: Vec<Planned>) -> (Vec<Line>, Vec<String>) {

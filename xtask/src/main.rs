@@ -1,6 +1,7 @@
 //! What CI runs, on any machine: `cargo xtask test`.
 
 mod docs;
+mod granularity;
 mod loom;
 mod overhead;
 mod page;
@@ -15,6 +16,7 @@ cargo xtask test               everything that must hold: format, lints, tests, 
 cargo xtask loom               every interleaving of the code that shares memory
 cargo xtask docs               run the commands that the book and the README show
 cargo xtask overhead [--json]  each executor against the same loop written by hand
+cargo xtask granularity [--json]  what a task costs under each, and how long it must be
 cargo xtask truth [--json]     do the statistics find what was planted?
 ";
 
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
         ["overhead", "--json"] => overhead::overhead(true),
         ["truth"] => truth::truth(false),
         ["truth", "--json"] => truth::truth(true),
+        ["granularity"] => granularity::granularity(false),
+        ["granularity", "--json"] => granularity::granularity(true),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

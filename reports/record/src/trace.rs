@@ -101,7 +101,8 @@ pub fn write(path: &Path, launch: u32, events: &mut [Event]) -> io::Result<()> {
 }
 
 fn write_lines(path: &Path, launch: u32, events: &[Event]) -> io::Result<()> {
-    let mut out = BufWriter::new(GzEncoder::new(File::create(path)?, Compression::fast()));
+    let packed = GzEncoder::new(File::create(path)?, Compression::fast());
+    let mut out = BufWriter::with_capacity(1 << 16, packed);
     for event in events {
         let line = Line { id: id(launch, event.phase, event.task), event };
         serde_json::to_writer(&mut out, &line)?;

@@ -4,6 +4,7 @@
 //! rows was decided in `manyhands_record`.
 
 mod axis;
+pub(crate) mod granularity;
 pub(crate) mod lanes;
 pub(crate) mod memory;
 mod rows;

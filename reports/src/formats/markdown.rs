@@ -15,6 +15,9 @@ const HEAD: &str = "| executor | workers | time | against sequential | CPU | mem
 
 /// The claim, then a table for each group.
 pub(crate) fn document(record: &Record) -> String {
+    if let Some(table) = super::granularity::markdown(record) {
+        return table;
+    }
     let (groups, looks) = (groups(record), view::looks(record));
     let mut out = format!(
         "**{}**\n\n{}\n",
@@ -72,7 +75,7 @@ fn line(out: &mut String, group: &Group<'_>, row: &Row, at: usize) {
 }
 
 /// Text that Markdown shows as it is: no markup, no mention of a person or an issue, no line end.
-struct Escaped<'a>(&'a str);
+pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -10,7 +10,7 @@ use crate::escape::{redact, visible};
 use crate::view::{self, Looks};
 
 /// Nothing is wider, not even in a terminal that is: tables are pasted into mails.
-const WIDTH: usize = 100;
+pub(super) const WIDTH: usize = 100;
 /// Names are cut before they become narrower than this.
 const NAME: usize = 12;
 
@@ -22,19 +22,22 @@ pub struct Style {
 }
 
 impl Style {
-    fn paint(self, code: &str, text: &str) -> String {
+    pub(super) fn paint(self, code: &str, text: &str) -> String {
         if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
 
-const BOLD: &str = "1";
-const DIM: &str = "2";
-const RED: &str = "31";
+pub(super) const BOLD: &str = "1";
+pub(super) const DIM: &str = "2";
+pub(super) const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
 
 /// All groups of a record.
 pub(crate) fn table(record: &Record, style: Style) -> String {
+    if let Some(table) = super::granularity::terminal(record, style) {
+        return table;
+    }
     let (groups, looks) = (groups(record), view::looks(record));
     let mut blocks: Vec<String> =
         groups.iter().map(|group| block(record, group, &looks, style)).collect();
@@ -180,12 +183,12 @@ fn joined(columns: &[String], widths: &[usize]) -> String {
 }
 
 /// On one line, and nothing that a terminal would obey.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_whitespace() { ' ' } else { visible(c) }).collect()
 }
 
 /// The text, cut to this many columns; its end is replaced by an ellipsis.
-fn cut(text: &str, columns: usize) -> String {
+pub(super) fn cut(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
     }
@@ -201,7 +204,7 @@ fn cut(text: &str, columns: usize) -> String {
 }
 
 /// Lines of at most this many columns; a word that is longer is cut.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let word = cut(word, columns);

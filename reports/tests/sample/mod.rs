@@ -500,3 +500,36 @@ pub(crate) fn hostile() -> Record {
     }
     Record { header, status: Status::Interrupted { rounds: 1 }, references: vec![], cells }
 }
+
+/// A run that swept the length of a task under four executors and could not under a fifth.
+pub(crate) fn sweep() -> Record {
+    let mut header = header();
+    header.granularity = Some("steps".to_owned());
+    header.machine.usable_cores = 2;
+    header.workloads = vec![workload("spin", "overhead", "Each task multiplies and adds.")];
+    let mut noise = Noise::new(13);
+    let mut cells = Vec::new();
+    for steps in [0, 8, 64, 256, 512, 724, 1024, 1448, 8192, 92682, 185364_u64] {
+        for (executor, workers, cost) in [
+            ("sequential", 1, 2.0),
+            ("threads", 2, 700.0),
+            ("processes", 2, 1_100.0),
+            ("async:current-thread", 2, 300_000.0),
+        ] {
+            let tasks = 1_000.0;
+            let granularity = cost + 1.25 * steps as f64;
+            let wall = granularity * tasks / f64::from(workers);
+            let id = swept(id("spin", executor, workers), steps, tasks as u64);
+            cells.push(measured(id, wall, 6, 2, 0.02, &mut noise));
+        }
+    }
+    let id = swept(id("spin", "processes:shm", 2), 8192, 1_000);
+    cells.push(failed(id, FailureKind::Died, "worker 1 was ended by signal 9 in /home/ann"));
+    Record { header, status: Status::Complete, references: vec![], cells }
+}
+
+fn swept(id: CellId, steps: u64, tasks: u64) -> CellId {
+    let parameters = [("steps", steps), ("tasks", tasks)];
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_string())).into();
+    CellId { parameters, chunk: Chunk::Tasks(1), ..id }
+}

@@ -35,6 +35,10 @@ pub struct Definition {
     /// The parameter that the amount of work is proportional to, for weak scaling; `None` where
     /// there is no such one.
     pub grows: Option<&'static str>,
+    /// The parameter that the length of a task is proportional to, for `--granularity`, which
+    /// sweeps it from 0 or 1 upwards; the number of all tasks of a sample is then the parameter
+    /// `tasks`. `None` where tasks have no such length.
+    pub length: Option<&'static str>,
     /// The largest chunk that `--chunk auto` hands out.
     pub max_chunk: Option<usize>,
     /// Whether its waiting is simulated, which every output then says.

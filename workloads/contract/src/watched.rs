@@ -219,3 +219,170 @@ impl<W: Map> Map for Watched<W> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::Answer;
+
+    /// Counts down from 3 tasks to none, a phase each; task 7 of any phase fails.
+    struct Countdown;
+
+    impl Map for Countdown {
+        type Phase = usize;
+        type Local = ();
+        type Partial = Vec<usize>;
+
+        const WAITS: bool = true;
+
+        fn local(&self) -> Result<(), TaskError> {
+            Ok(())
+        }
+
+        fn first(&self) -> usize {
+            3
+        }
+
+        fn tasks(&self, left: &usize) -> usize {
+            *left
+        }
+
+        fn empty(&self, _: &usize) -> Vec<usize> {
+            Vec::new()
+        }
+
+        fn run(
+            &self,
+            _: &mut (),
+            left: &usize,
+            task: usize,
+            into: &mut Vec<usize>,
+        ) -> Result<(), TaskError> {
+            into.push(10 * left + task);
+            if task == 7 { Err(TaskError::new("seven")) } else { Ok(()) }
+        }
+
+        fn merge(&self, left: &mut Vec<usize>, right: Vec<usize>) {
+            left.extend(right);
+        }
+
+        fn next(&self, left: usize, merged: Vec<usize>) -> Result<Step<usize>, TaskError> {
+            let more = left > 1;
+            Ok(if more {
+                Step::Continue(left - 1)
+            } else {
+                Step::Done(Answer::new().count("merged", merged.len() as u64))
+            })
+        }
+    }
+
+    /// Writes down what it is told.
+    #[derive(Debug, Default)]
+    struct Scribe(Mutex<Vec<String>>);
+
+    impl Scribe {
+        fn note(&self, line: String) {
+            self.0.lock().expect("one thread").push(line);
+        }
+
+        fn notes(&self) -> Vec<String> {
+            std::mem::take(&mut *self.0.lock().expect("one thread"))
+        }
+    }
+
+    impl Watcher for Scribe {
+        fn begin(&self, phase: u32) -> Mark {
+            self.note(format!("begin {phase}"));
+            Mark { phase, began_ns: 0 }
+        }
+
+        fn end(&self, mark: Mark, tasks: usize) {
+            self.note(format!("end {} of {tasks}", mark.phase));
+        }
+
+        fn reset(&self) {
+            self.note("reset".to_owned());
+        }
+
+        fn seat(&self) -> Seat {
+            Seat { lane: 5, process: 1 }
+        }
+
+        fn leave(&self, seat: Seat) {
+            self.note(format!("leave {}", seat.lane));
+        }
+
+        fn paces(&self) -> bool {
+            false
+        }
+
+        fn chunk(
+            &self,
+            seat: Seat,
+            mark: Mark,
+            tasks: Range<usize>,
+            run: &mut dyn FnMut(usize) -> Result<(), TaskError>,
+        ) -> Result<(), TaskFailure> {
+            for task in tasks {
+                self.note(format!("{task} of {} on {}", mark.phase, seat.lane));
+                run(task).map_err(|error| TaskFailure { task, error })?;
+            }
+            Ok(())
+        }
+
+        fn task<'a>(
+            &'a self,
+            _: Seat,
+            mark: Mark,
+            task: usize,
+            work: Pin<&'a mut TaskFuture<'a>>,
+        ) -> Pin<Box<TaskFuture<'a>>> {
+            self.note(format!("{task} of {}, async", mark.phase));
+            Box::pin(work)
+        }
+    }
+
+    #[test]
+    fn phases_are_numbered_and_every_task_is_seen_with_its_place() {
+        let scribe = Arc::new(Scribe::default());
+        let watched = Watched::new(Countdown, Arc::clone(&scribe) as Arc<dyn Watcher>);
+        let mut local = watched.local().expect("nothing to make");
+        let mut phase = watched.first();
+        let answer = loop {
+            let (tasks, mut into) = (watched.tasks(&phase), watched.empty(&phase));
+            watched.run_chunk(&mut local, &phase, 0..tasks, &mut into).expect("no task 7");
+            match watched.next(phase, into).expect("no error") {
+                Step::Continue(next) => phase = next,
+                Step::Done(answer) => break answer,
+            }
+        };
+        assert_eq!(answer.to_string(), r#"{"merged":1}"#);
+        drop(local);
+        let expected = [
+            ["begin 0", "0 of 0 on 5", "1 of 0 on 5", "2 of 0 on 5", "end 0 of 3"].as_slice(),
+            &["begin 1", "0 of 1 on 5", "1 of 1 on 5", "end 1 of 2"],
+            &["begin 2", "0 of 2 on 5", "end 2 of 1", "leave 5"],
+        ];
+        assert_eq!(scribe.notes(), expected.concat());
+    }
+
+    #[test]
+    fn a_task_that_fails_is_named_in_both_forms() {
+        let scribe = Arc::new(Scribe::default());
+        let watched = Watched::new(Countdown, Arc::clone(&scribe) as Arc<dyn Watcher>);
+        let (mut local, phase) = (watched.local().expect("nothing to make"), watched.first());
+        let mut into = Vec::new();
+        let failure = watched.run_chunk(&mut local, &phase, 6..9, &mut into).unwrap_err();
+        assert_eq!((failure.task, into.as_slice()), (7, [36, 37].as_slice()));
+        let mut into = Vec::new();
+        let mut chunk = pin!(watched.run_chunk_async(&mut local, &phase, 6..9, &mut into));
+        let polled = chunk.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(Err(failure)) = polled else { panic!("{polled:?}") };
+        assert_eq!(failure.to_string(), "task 7 failed: seven");
+        let notes = scribe.notes();
+        assert_eq!(notes[1..], ["6 of 0 on 5", "7 of 0 on 5", "6 of 0, async", "7 of 0, async"]);
+    }
+}

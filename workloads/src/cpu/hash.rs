@@ -63,6 +63,7 @@ static DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("files", "4000")] },
     ],
     grows: Some("files"),
+    length: None,
     max_chunk: None,
     simulated: false,
 };

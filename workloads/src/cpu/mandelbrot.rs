@@ -69,6 +69,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("width", "5000"), ("height", "5000")] },
     ],
     grows: Some("height"),
+    length: None,
     max_chunk: None,
     simulated: false,
 };

@@ -55,6 +55,7 @@ pub const DEFINITION: Definition = Definition {
     ],
     // The last blocks are the slowest, so the chunk that is finished last should be small.
     grows: None,
+    length: None,
     max_chunk: Some(8),
     simulated: false,
 };

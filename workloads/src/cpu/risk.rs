@@ -82,6 +82,7 @@ pub const DEFINITION: Definition = Definition {
     ],
     // About 0.4 ms: an eighth of a share of the quick size would leave one worker waiting for 2 ms.
     grows: Some("portfolios"),
+    length: None,
     max_chunk: Some(16),
     simulated: false,
 };

@@ -36,6 +36,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("n", "4000000000")] },
     ],
     grows: Some("n"),
+    length: None,
     max_chunk: None,
     simulated: false,
 };

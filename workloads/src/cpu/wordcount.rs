@@ -65,6 +65,7 @@ static DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("files", "3000")] },
     ],
     grows: Some("files"),
+    length: None,
     max_chunk: None,
     simulated: false,
 };

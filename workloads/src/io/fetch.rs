@@ -71,6 +71,7 @@ static DEFINITION: Definition = Definition {
     // A chunk is one worker's, one page after the other: chunks of pages would bring the number
     // of requests in flight below the number of workers at the end.
     grows: Some("requests"),
+    length: None,
     max_chunk: Some(1),
     simulated: false,
 };

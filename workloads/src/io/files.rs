@@ -69,6 +69,7 @@ static DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("files", "10000")] },
     ],
     grows: Some("files"),
+    length: None,
     max_chunk: None,
     simulated: false,
 };

@@ -76,6 +76,7 @@ static DEFINITION: Definition = Definition {
     ],
     // As in `fetch`: a worker has one request in flight.
     grows: Some("sources"),
+    length: None,
     max_chunk: Some(1),
     simulated: false,
 };

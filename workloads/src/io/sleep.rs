@@ -51,6 +51,7 @@ pub const DEFINITION: Definition = Definition {
     ],
     // A chunk's tasks wait one after the other: two in a chunk already halve the concurrency.
     grows: Some("tasks"),
+    length: None,
     max_chunk: Some(1),
     simulated: true,
 };

@@ -75,6 +75,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("updates", "100000000")] },
     ],
     grows: Some("updates"),
+    length: None,
     max_chunk: None,
     simulated: false,
 };

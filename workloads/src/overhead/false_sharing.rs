@@ -53,6 +53,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("updates", "2000000000")] },
     ],
     grows: Some("updates"),
+    length: None,
     max_chunk: None,
     simulated: false,
 };

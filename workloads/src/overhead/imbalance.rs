@@ -63,6 +63,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("steps", "24000000")] },
     ],
     grows: Some("tasks"),
+    length: Some("steps"),
     max_chunk: None,
     simulated: false,
 };

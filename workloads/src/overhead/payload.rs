@@ -62,6 +62,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("tasks", "400000")] },
     ],
     grows: Some("tasks"),
+    length: None,
     // A payload is handed out by itself: what is measured is the price of one.
     max_chunk: Some(1),
     simulated: false,

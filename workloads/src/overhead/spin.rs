@@ -94,6 +94,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("tasks", "300000")] },
     ],
     grows: Some("tasks"),
+    length: Some("steps"),
     max_chunk: None,
     simulated: false,
 };

@@ -7,12 +7,14 @@
 //! - [`ceiling`]: what limits the speed-up whatever the executor does;
 //! - [`weak`] scaling: the work grows with the workers;
 //! - [`per_worker`]: what a worker, or a task in flight, costs in memory;
+//! - [`granularity`]: how long a task must be to be worth sharing;
 //! - [`traced`]: where the time went, and what single tasks waited for;
 //! - [`say`]: the same in words.
 
 pub mod amdahl;
 pub mod ceiling;
 mod fit;
+pub mod granularity;
 pub mod karp_flatt;
 pub mod per_worker;
 #[cfg(test)]

@@ -15,7 +15,7 @@
 //!   not: the launch's tasks are then pairs of `b` and `e`, and Perfetto stacks them.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use flate2::Compression;
@@ -55,8 +55,11 @@ pub fn perfetto(
     match packing {
         Packing::Plain => all(record, folder, out),
         Packing::Gzip => {
-            let mut packed = GzEncoder::new(out, Compression::default());
+            // An event is written in a dozen pieces: the compressor is to see many at a time.
+            let packed = GzEncoder::new(out, Compression::fast());
+            let mut packed = BufWriter::with_capacity(1 << 16, packed);
             let tasks = all(record, folder, &mut packed)?;
+            let packed = packed.into_inner().map_err(|error| unwritten(error.error()))?;
             packed.finish().map_err(|error| unwritten(&error))?;
             Ok(tasks)
         }

@@ -5,6 +5,7 @@
 
 mod closing;
 mod frame;
+mod granularity;
 mod scaling;
 mod tables;
 mod traced;
@@ -32,7 +33,8 @@ pub(crate) fn page(record: &Record, traces: &Traces) -> String {
         fill(&mut html);
         html
     };
-    let claim = view::headline(record, &groups);
+    let claim = crate::granularity::claim_of(record)
+        .unwrap_or_else(|| view::headline(record, &groups));
     let page = Html::fill(
         PAGE,
         &[
@@ -42,7 +44,7 @@ pub(crate) fn page(record: &Record, traces: &Traces) -> String {
             ("style", &part(&|h| _ = h.raw(STYLE))),
             ("claim", &part(&|h| header(h, record, &claim))),
             ("trust", &trust::section(record, &groups)),
-            ("contents", &part(&|h| contents(h, &groups))),
+            ("contents", &part(&|h| contents(h, record, &groups))),
             ("workloads", &results(record, &groups, traces)),
             ("failures", &closing::failures(&groups)),
             ("limits", &closing::limits(record, &groups)),
@@ -57,7 +59,10 @@ pub(crate) fn page(record: &Record, traces: &Traces) -> String {
 /// What was found: weak scaling, which spans several groups, before the groups.
 fn results(record: &Record, groups: &[Group<'_>], traces: &Traces) -> Html {
     let mut html = scaling::weak(record);
-    html.add(&workload::sections(record, groups, traces));
+    html.add(&match record.header.granularity {
+        Some(_) => granularity::sections(record, groups),
+        None => workload::sections(record, groups, traces),
+    });
     html
 }
 
@@ -84,8 +89,8 @@ fn header(html: &mut Html, record: &Record, claim: &str) {
 }
 
 /// The groups with what was found about each, as links.
-fn contents(html: &mut Html, groups: &[Group<'_>]) {
-    if groups.len() < 2 {
+fn contents(html: &mut Html, record: &Record, groups: &[Group<'_>]) {
+    if groups.len() < 2 || record.header.granularity.is_some() {
         return;
     }
     html.raw("<nav aria-label=\"Workloads\">\n<ul>\n");

@@ -111,6 +111,7 @@ static DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("rows", "3e7")] },
     ],
     grows: Some("rows"),
+    length: None,
     max_chunk: None,
     simulated: false,
 };

@@ -63,6 +63,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("passes", "200000")] },
     ],
     grows: Some("passes"),
+    length: None,
     max_chunk: None,
     simulated: false,
 };

@@ -64,6 +64,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("transfers", "100000")] },
     ],
     grows: Some("transfers"),
+    length: None,
     max_chunk: None,
     simulated: false,
 };

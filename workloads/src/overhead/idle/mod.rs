@@ -57,6 +57,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[] },
     ],
     grows: None,
+    length: None,
     max_chunk: None,
     simulated: false,
 };

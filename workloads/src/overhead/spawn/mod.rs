@@ -46,6 +46,7 @@ pub const DEFINITION: Definition = Definition {
         Preset { name: "large", values: &[("count", "20000")] },
     ],
     grows: Some("count"),
+    length: None,
     max_chunk: None,
     simulated: false,
 };
