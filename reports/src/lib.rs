@@ -19,8 +19,8 @@ mod view;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use manyhands_record::Record;
 use manyhands_record::trace::Event;
+use manyhands_record::{Launch, Mode, Record, groups};
 
 pub use formats::terminal::Style;
 
@@ -49,6 +49,16 @@ pub fn html_with_traces(record: &Record, traces: &Traces) -> Result<String, Repo
         return Err(ReportError::TooLarge { bytes: page.len(), limit: LIMIT });
     }
     Ok(page)
+}
+
+/// The traced launches whose timelines [`html_with_traces`] draws: no others need to be read.
+pub fn timelines(record: &Record) -> Vec<&Launch> {
+    let groups = groups(record);
+    let cells = groups.iter().flat_map(|group| {
+        view::timelines(group).into_iter().map(|at| group.cells[at].cell).collect::<Vec<_>>()
+    });
+    let traced = |launch: &&Launch| launch.trace.is_some();
+    cells.filter_map(|cell| cell.sound_launches(Mode::Trace).find(traced)).collect()
 }
 
 /// As [`html`], for those who know what they ask for.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use manyhands_record::format::{bytes, duration, percent, ratio, ratio_within};
 use manyhands_record::models::ceiling::{self, Limit};
 use manyhands_record::models::per_worker::Split;
-use manyhands_record::models::{self, Fit};
+use manyhands_record::models::{self, Fit, traced};
 use manyhands_record::verdict::BASELINE;
 use manyhands_record::{
     CellId, CellSummary, Chunk, Failure, FailureKind, Group, Mode, Ratio, Record, Verdict, aa,
@@ -165,6 +165,22 @@ fn curve(fit: &Fit, baseline_ns: f64, from: f64, to: f64) -> Vec<(f64, f64)> {
         .map(|workers| workers.min(to))
         .filter_map(|workers| Some((workers, baseline_ns / fit.predict(workers)?.ns.estimate)))
         .collect()
+}
+
+/// Timelines of a workload that a page holds: each may take 60 kB.
+pub(crate) const MOST_TIMELINES: usize = 4;
+
+/// The traced cells of a group whose timelines are drawn, as far as their events are there: the
+/// fastest first, then those with as many workers, then the others.
+pub(crate) fn timelines(group: &Group<'_>) -> Vec<usize> {
+    let winner = group.winner.map(|at| group.cells[at].cell.id.workers);
+    let traced = |at: &usize| traced::of_cell(&group.cells[*at]).is_some();
+    let mut cells: Vec<usize> = (0..group.cells.len()).filter(traced).collect();
+    cells.sort_by_key(|&at| {
+        (group.winner != Some(at), winner != Some(group.cells[at].cell.id.workers))
+    });
+    cells.truncate(MOST_TIMELINES);
+    cells
 }
 
 /// A cell's name in a sentence: `rayon with 2 workers`.

@@ -44,7 +44,7 @@ pub(super) fn report(arguments: &ReportArgs) -> Result<Exit, Error> {
     let record = read(&path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let content = |out: Option<&Path>| match arguments.format {
-        Format::Html => html(&record).map(String::into_bytes),
+        Format::Html => html(&record, folder).map(String::into_bytes),
         Format::Trace => tasks(&record, folder, packing(out)),
     };
     match arguments.out.as_deref() {
@@ -106,7 +106,7 @@ pub(super) fn read(path: &Path) -> Result<Record, Error> {
 #[cfg(feature = "reports")]
 pub(super) fn write(record: &Record, folder: &Path) -> Result<Option<PathBuf>, Error> {
     let file = folder.join(REPORT_FILE);
-    crate::run::write_whole(&file, html(record)?.as_bytes())?;
+    crate::run::write_whole(&file, html(record, folder)?.as_bytes())?;
     Ok(Some(file))
 }
 
@@ -116,12 +116,22 @@ pub(super) fn write(_: &Record, _: &Path) -> Result<Option<PathBuf>, Error> {
     Ok(None)
 }
 
+/// The page, with timelines of the traced launches whose files are in the folder. One that cannot be
+/// read is told of and left out: what it comes to is in the record.
 #[cfg(feature = "reports")]
-fn html(record: &Record) -> Result<String, Error> {
-    manyhands_reports::html(record).map_err(Error::failed)
+fn html(record: &Record, folder: &Path) -> Result<String, Error> {
+    let mut traces = manyhands_reports::Traces::new();
+    for launch in manyhands_reports::timelines(record) {
+        let Some(trace) = &launch.trace else { continue };
+        match manyhands_record::trace::read(folder, trace) {
+            Ok(events) => _ = traces.insert(launch.sequence, events),
+            Err(why) => eprintln!("note: no timeline: {why}"),
+        }
+    }
+    manyhands_reports::html_with_traces(record, &traces).map_err(Error::failed)
 }
 
 #[cfg(not(feature = "reports"))]
-fn html(_: &Record) -> Result<String, Error> {
+fn html(_: &Record, _: &Path) -> Result<String, Error> {
     Err(Error::usage("this manyhands was built without reports; build it with --features reports"))
 }

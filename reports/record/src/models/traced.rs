@@ -10,8 +10,7 @@ pub struct Traced<'a> {
     pub trace: &'a Trace,
     /// Its launch's place among all launches of the run: the traces' files are named by it.
     pub sequence: u32,
-    /// The traced sample's wall time over the cell's time without tracing; absent where either
-    /// is not known. It is one sample, so it holds the noise of one.
+    /// What tracing cost ([`crate::trace::cost`]): one sample, so it holds the noise of one.
     pub cost: Option<f64>,
     /// Whether tasks came at a rate of their own: then latency counts from when a task was due.
     pub open_loop: bool,
@@ -21,8 +20,7 @@ pub struct Traced<'a> {
 pub fn of_cell<'a>(cell: &CellSummary<'a>) -> Option<Traced<'a>> {
     let mut launches = cell.cell.sound_launches(Mode::Trace);
     let (launch, trace) = launches.find_map(|launch| Some((launch, launch.trace.as_ref()?)))?;
-    let wall = trace.shares.wall_ns as f64;
-    let cost = cell.time.filter(|time| time.ns > 0.0 && wall > 0.0).map(|time| wall / time.ns);
+    let cost = crate::trace::cost(cell.cell);
     let open_loop = cell.cell.id.rate.is_some();
     Some(Traced { trace, sequence: launch.sequence, cost, open_loop })
 }

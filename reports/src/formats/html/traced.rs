@@ -11,9 +11,6 @@ use crate::charts::{self, Row, lanes};
 use crate::escape::Html;
 use crate::view::{self, Looks};
 
-/// Timelines of a workload: each may take 60 kB.
-const MOST_TIMELINES: usize = 4;
-
 /// A traced cell.
 struct Cell<'a> {
     row: Row,
@@ -167,29 +164,24 @@ fn latency(html: &mut Html, cells: &[Cell<'_>]) {
     });
 }
 
-/// The timelines of a few cells: those with as many workers as the fastest, it first.
+/// The timelines of a few cells, those whose events are there.
 fn timelines(html: &mut Html, group: &Group<'_>, cells: &[Cell<'_>], traces: &Traces, id: &str) {
-    let winner = group.winner.map(|at| &group.cells[at].cell.id);
-    let mut with_events: Vec<(&Cell<'_>, &Vec<_>)> = cells
-        .iter()
+    let drawn: Vec<(&Cell<'_>, &Vec<_>)> = view::timelines(group)
+        .into_iter()
+        .filter_map(|at| cells.iter().find(|cell| cell.at == at))
         .filter_map(|cell| Some((cell, traces.get(&cell.traced.sequence)?)))
-        .filter(|(_, events)| !events.is_empty())
         .collect();
-    let all = with_events.len();
-    with_events.sort_by_key(|(cell, _)| {
-        let id = &group.cells[cell.at].cell.id;
-        let workers = winner.is_some_and(|winner| winner.workers != id.workers);
-        (winner != Some(id), workers)
-    });
-    for (n, (cell, events)) in with_events.iter().take(MOST_TIMELINES).enumerate() {
+    for (n, (cell, events)) in drawn.iter().enumerate() {
         let trace = cell.traced.trace;
         let Some(figure) = lanes::draw(events, trace.shares.wall_ns, cell.row.series) else {
             continue;
         };
         let mut doubt = lanes::left_out(events, trace.tasks);
-        if n == 0 && all > MOST_TIMELINES {
+        if n == 0 && cells.len() > drawn.len() {
             let text = format!(
-                " {MOST_TIMELINES} of {all} traced cells are drawn; the traces beside the record have the others."
+                " {} of {} traced cells are drawn; the traces beside the record have the others.",
+                drawn.len(),
+                cells.len()
             );
             doubt.push_str(&text);
         }
