@@ -49,7 +49,7 @@ mod tests {
         // On a thread of its own: the affinity is the thread's, and other tests want all cores.
         let seen = std::thread::spawn(|| {
             let cores = restrict_to(1).expect("there is always one");
-            let child = std::thread::spawn(|| std::thread::available_parallelism());
+            let child = std::thread::spawn(std::thread::available_parallelism);
             let inherited = child.join().expect("it does not panic").expect("cores are counted");
             (cores.len(), inherited.get())
         });
