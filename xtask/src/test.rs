@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that must hold, with all its own set-up.
 
 use crate::shell::{cargo, run};
-use crate::{docs, loom, page};
+use crate::{docs, loom, page, truth};
 
 /// What could not be run here. On CI that is a failure: a check that never runs protects nobody.
 pub(crate) type Skipped = Option<String>;
@@ -16,6 +16,7 @@ pub(crate) fn test() -> Result<(), String> {
         &mut cargo(&["check", "--package", "manyhands", "--lib", "--no-default-features"]),
     )?;
     loom::loom()?;
+    truth::truth(false)?;
     run("release build", &mut cargo(&["build", "--release"]))?;
     docs::docs()?;
     let skipped: Vec<String> = page::page()?.into_iter().collect();
