@@ -29,7 +29,7 @@ pub(crate) fn cell_main(arguments: &[String], catalogue: &Catalogue) -> ExitCode
         return ExitCode::FAILURE;
     };
     end_with_the_supervisor();
-    let mut parent = Parent { input: BufReader::new(input), output };
+    let mut parent = Parent { input: BufReader::new(input), output, held: Vec::new() };
     match serve(&mut parent, catalogue) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stop::Failed(Failure { kind, reason, .. })) => {
@@ -65,11 +65,25 @@ impl From<Failure> for Stop {
 struct Parent {
     input: BufReader<File>,
     output: File,
+    /// Results that are told when no order waits any more.
+    held: Vec<u8>,
 }
 
 impl Parent {
     fn say(&mut self, message: &FromCell) -> Result<(), Stop> {
-        self.output.write_all(encode(message).as_bytes()).map_err(|_| Stop::ParentGone)
+        self.held.extend_from_slice(encode(message).as_bytes());
+        let held = std::mem::take(&mut self.held);
+        self.output.write_all(&held).map_err(|_| Stop::ParentGone)
+    }
+
+    /// As [`say`](Self::say), but not while another order is here already: the parent would wake
+    /// up to read, on a core that the next sample may want.
+    fn say_when_idle(&mut self, message: &FromCell) -> Result<(), Stop> {
+        if self.input.buffer().is_empty() {
+            return self.say(message);
+        }
+        self.held.extend_from_slice(encode(message).as_bytes());
+        Ok(())
     }
 
     fn listen(&mut self) -> Result<ToCell, Stop> {
@@ -107,7 +121,7 @@ fn serve(parent: &mut Parent, catalogue: &Catalogue) -> Result<(), Stop> {
                     result.trace = order.traced(overseer, result.wall_ns);
                 }
                 warm = true;
-                parent.say(&FromCell::Result(Box::new(result)))?;
+                parent.say_when_idle(&FromCell::Result(Box::new(result)))?;
             }
             ToCell::Finish => break,
             ToCell::Prepare(_) => return Err(protocol("'prepare' came twice".into())),

@@ -127,11 +127,12 @@ impl Launcher<'_> {
                 take_sample(&mut cell, order, launched)?;
             }
             Mode::Time => {
-                let mut last = None;
-                while last.is_none_or(|last| wants_another(launched, order, began, last)) {
+                let mut wanted = 1;
+                while wanted > 0 {
                     let asked = Instant::now();
-                    take_sample(&mut cell, order, launched)?;
-                    last = Some(asked.elapsed());
+                    take_samples(&mut cell, order, launched, wanted)?;
+                    let each = asked.elapsed() / wanted;
+                    wanted = wanted_more(launched, order, began, each);
                 }
             }
         }
@@ -163,15 +164,16 @@ impl Launcher<'_> {
     }
 }
 
-/// Whether there is to be another sample: a cold and a warm one in any case, then as many as fit
-/// into the launch's share of the budget. `last`: how long the last one took, with all that is
-/// prepared before a sample and cleaned up after it.
-fn wants_another(launched: &Launched, order: &Order<'_>, began: Instant, last: Duration) -> bool {
+/// How many more samples to ask for at once: a cold and a warm one in any case, then as many as fit
+/// into the launch's share of the budget. `each`: how long one took, with all that is prepared
+/// before it and cleaned up after it.
+fn wanted_more(launched: &Launched, order: &Order<'_>, began: Instant, each: Duration) -> u32 {
     let warm = launched.launch.samples.len().saturating_sub(1) as u32;
-    if warm >= order.samples {
-        return false;
-    }
-    warm == 0 || began.elapsed() + last < order.slice
+    let left = order.slice.saturating_sub(began.elapsed());
+    // The cast saturates: samples of no time at all are limited by their number.
+    let fitting = (left.as_secs_f64() / each.as_secs_f64()) as u32;
+    let least = u32::from(warm == 0);
+    fitting.max(least).min(order.samples.saturating_sub(warm))
 }
 
 fn take_sample(
@@ -179,8 +181,16 @@ fn take_sample(
     order: &Order<'_>,
     launched: &mut Launched,
 ) -> Result<(), LaunchError> {
-    let result = cell.sample()?;
-    keep_sample(&result, order, launched)
+    take_samples(cell, order, launched, 1)
+}
+
+fn take_samples(
+    cell: &mut Cell<'_>,
+    order: &Order<'_>,
+    launched: &mut Launched,
+    count: u32,
+) -> Result<(), LaunchError> {
+    cell.samples(count, |result| keep_sample(&result, order, launched))
 }
 
 /// Checks a sample's answer and keeps it.

@@ -58,8 +58,11 @@ pub fn interval(interval: Interval) -> String {
 
 /// A share of 1, in percent: `96.5 %`.
 pub fn percent(share: f64) -> String {
-    let tenths = (share * 1_000.0).round() / 10.0;
-    format!("{tenths} %")
+    let percent = share * 100.0;
+    // Beyond a hundred nobody reads tenths.
+    let rounded =
+        if percent.abs() < 100.0 { (percent * 10.0).round() / 10.0 } else { percent.round() };
+    format!("{rounded} %")
 }
 
 /// A number of things, which may be a median of counts: `12,300`, `2.5`.

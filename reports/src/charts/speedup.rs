@@ -42,6 +42,8 @@ const LEFT: f64 = 92.0;
 const LABEL: f64 = 19.0;
 /// Between the plot and the labels, for the lines that lead to them.
 const GAP: f64 = 44.0;
+/// Half the length of the ideal line where it has only one place.
+const ALONE: f64 = 30.0;
 
 /// An executor's points, by workers.
 struct Line<'a> {
@@ -178,10 +180,15 @@ impl Plot {
         });
     }
 
-    /// From one worker to the most, as far as it stays in the plot.
+    /// From the fewest workers to the most, as far as it stays in the plot; a short level line where
+    /// there is one number of them.
     fn ideal_line(&self, ideal: &Ideal) -> Vec<(f64, f64)> {
-        let (first, last) = (1.0, self.reach);
+        let (first, last) = (self.counts.first().map_or(1.0, |n| f64::from(*n)), self.reach);
         let ceiling = self.y.ticks().last().copied().unwrap_or(1.0);
+        if first >= last && ideal.at(last) <= ceiling {
+            let (x, y) = (self.x.at(last), self.y.at(ideal.at(last)));
+            return vec![(x - ALONE, y), (x + ALONE, y)];
+        }
         (0..=120)
             .map(|n| first + (last - first) * f64::from(n) / 120.0)
             .map(|workers| (workers, ideal.at(workers)))
