@@ -40,12 +40,12 @@ pub(super) struct RunArgs {
     /// Tasks handed out at once; auto = ceil(tasks / (8 x workers))
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     chunk: String,
-    /// Rounds to measure, one launch of every cell each; intervals need 6. Without it: 6, within
-    /// the budget
+    /// Rounds to measure, one launch of every cell each; intervals need 6. Without it: as many as
+    /// --precision takes, within the budget
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: Option<u32>,
-    /// Go on after 6 rounds (or --rounds) until every interval is narrower than this, or the
-    /// budget is spent. Without it: 2%, or none with --rounds
+    /// Go on after 8 rounds (or --rounds, if more) until every interval is within +- this share of
+    /// its time, or the budget is spent. Without it: 2%, or none with --rounds
     #[arg(long, value_name = "SHARE")]
     precision: Option<String>,
     /// Stop after the round that ends before this time. Without it: 60s, or none with --rounds

@@ -3,7 +3,7 @@
 //! The affinity of this process is inherited by every process and thread that it starts, so one
 //! call is enough, and what counts cores afterwards (`available_parallelism`, tokio, rayon) sees
 //! those that are left. Cores share caches and, where there is SMT, execution units: which ones
-//! are left matters, and the record names them.
+//! are left matters; they are those of the lowest numbers.
 
 /// Restricts this process, and all that it will start, to `count` of the cores that it may run
 /// on: those of the lowest numbers. Returns their numbers.

@@ -19,12 +19,12 @@ use manyhands_contract::{
 };
 use manyhands_record::journal::Line;
 use manyhands_record::verdict::COMMAND;
-use manyhands_record::{Failure, Mode, Reference};
+use manyhands_record::{CellId, Failure, Mode, Reference};
 
 use super::baseline::Baseline;
 use super::launch::Order;
 use super::options::{BASELINE_TIMEOUT, Options};
-use super::plan::{Contender, Group, Plan, PlannedCell, PlannedCommand, usual_workers};
+use super::plan::{Contender, Group, Plan, PlannedCell, PlannedCommand, labels, usual_workers};
 use super::rounds::{Run, Stop};
 use super::template::{Template, is_name};
 use crate::cell::command::unchecked_answer;
@@ -128,7 +128,10 @@ pub(super) fn plan(options: &Options, cores: u32) -> Result<Plan, Error> {
             for workers in lines.counts(command, options, cores) {
                 let cell = lines.cell(&plan.groups[0], command, &values, workers, options)?;
                 if seen.insert(cell.id.clone()) {
-                    plan.cells.push(cell);
+                    plan.cells.extend(labels(options).iter().map(|label| {
+                        let id = CellId { label: label.map(str::to_owned), ..cell.id.clone() };
+                        PlannedCell { id, ..cell.clone() }
+                    }));
                 }
             }
         }
@@ -141,6 +144,7 @@ fn refuse(options: &Options) -> Result<(), Error> {
     let refused = [
         (options.weak, "--weak", "what grows with the workers is the command's own affair"),
         (options.trace, "--trace", "the tasks inside a command cannot be seen"),
+        (options.granularity, "--granularity", "the tasks inside a command are its own affair"),
         (options.rate.is_some(), "--rate", "a command has no tasks that could fall due"),
     ];
     match refused.into_iter().find(|(asked, ..)| *asked) {

@@ -75,7 +75,7 @@ pub fn run(
     let began = Instant::now();
     let scratch = setting.folder.join(SCRATCH);
     let cores = setting.machine.usable_cores;
-    let plan = if options.granularity {
+    let plan = if options.granularity && options.commands.is_empty() {
         granularity::plan(setting, options, observer)?
     } else {
         Plan::new(setting.catalogue, options, cores, &scratch)?

@@ -164,7 +164,6 @@ impl Plan {
     fn add_cells(&mut self, options: &Options, workers: &[NonZeroU32]) {
         let number = self.groups.len() - 1;
         let group = &self.groups[number];
-        let labels: &[_] = if options.aa { &[Some("A"), Some("B")] } else { &[None] };
         let mut seen = BTreeSet::new();
         for &executor in &options.executors {
             let counts = match executor {
@@ -175,7 +174,7 @@ impl Plan {
             };
             for &workers in counts {
                 let id = group.cell_id(executor, workers, options.chunk);
-                for label in labels {
+                for label in labels(options) {
                     let label = label.map(str::to_owned);
                     let rate = options.rate.map(NonZeroU32::get);
                     let id = CellId { label, rate, ..id.clone() };
@@ -234,6 +233,11 @@ impl Group {
             rate: None,
         }
     }
+}
+
+/// What tells cells apart that are otherwise the same.
+pub(super) fn labels(options: &Options) -> &'static [Option<&'static str>] {
+    if options.aa { &[Some("A"), Some("B")] } else { &[None] }
 }
 
 /// The numbers of workers that a workload is measured with.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use manyhands_contract::Code;
 use manyhands_record::journal::{Line, complete_rounds};
 use manyhands_record::{Failure, FailureKind, Launch, Mode, Record, Status};
 
@@ -49,8 +50,14 @@ pub(super) struct Run<'a> {
     pub(super) total: usize,
     /// By group, once they are taken.
     pub(super) baselines: Vec<Baseline>,
+    /// Rounds that the budget is laid out for.
+    pub(super) planned: u32,
     /// The time of a launch with a cold and a warm sample, by cell.
     pub(super) least: Vec<Duration>,
+    /// What a launch costs beside its samples, by cell.
+    pub(super) beside: Vec<Duration>,
+    /// The time that a launch was last given, by cell.
+    pub(super) slices: Vec<Duration>,
     /// Samples after the cold one that are worth their time, by cell.
     pub(super) worthwhile: Vec<u32>,
     /// The next launch's place among all launches.
@@ -84,7 +91,10 @@ impl<'a> Run<'a> {
             done: 0,
             total,
             baselines: Vec::new(),
+            planned: options.rounds(),
             least: Vec::new(),
+            beside: Vec::new(),
+            slices: Vec::new(),
             worthwhile: Vec::new(),
             sequence: 0,
             taken: HashSet::new(),
@@ -104,6 +114,7 @@ impl<'a> Run<'a> {
             self.round(round, Mode::Time)?;
             let took = round_began.elapsed();
             if round == 0 {
+                self.plan_rounds();
                 for mode in self.options.watching_modes() {
                     self.round(0, mode)?;
                 }
@@ -132,18 +143,27 @@ impl<'a> Run<'a> {
 
     /// Whether another round like the last one would end after the budget.
     fn is_out_of_time(&self, last_round: Duration) -> bool {
-        self.options.budget().is_some_and(|budget| self.began.elapsed() + last_round > budget)
+        // No round is exactly like the last one, and the report is yet to be written.
+        self.options.budget().is_some_and(|budget| {
+            self.began.elapsed() + last_round.mul_f64(1.05) > budget.mul_f64(0.97)
+        })
     }
 
     fn round(&mut self, round: u32, mode: Mode) -> Result<(), Stop> {
         for index in order::round(&self.plan, self.options.seed, round) {
-            if !self.is_settled(index, mode, round) {
-                let launched = self.launch(index, mode)?;
+            if !self.is_settled(index, mode, round) && self.can(index, mode) {
+                let launched = self.launch(index, round, mode)?;
                 self.keep(index, round, launched)?;
             }
             self.done += 1;
         }
         Ok(())
+    }
+
+    /// An experiment has no list of tasks that could be traced.
+    fn can(&self, index: usize, mode: Mode) -> bool {
+        let entry = &self.plan.groups[self.plan.cells[index].group].entry;
+        mode != Mode::Trace || matches!(entry.code, Code::Map { .. })
     }
 
     /// A cell that has failed is not tried again, and a resumed run has launches already.
@@ -164,7 +184,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn launch(&mut self, index: usize, mode: Mode) -> Result<Launched, Stop> {
+    fn launch(&mut self, index: usize, round: u32, mode: Mode) -> Result<Launched, Stop> {
         let cell = &self.plan.cells[index];
         let (group, baseline) = (&self.plan.groups[cell.group], &self.baselines[cell.group]);
         if let Some(failure) = baseline.input_failure() {
@@ -183,16 +203,18 @@ impl<'a> Run<'a> {
             reference: baseline.answer.as_ref(),
             timeout: self.options.timeout.unwrap_or_else(|| baseline.timeout()),
             start_timeout: baseline.start_timeout(cell),
-            slice: self.slice(index),
+            slice: self.slice(index, round),
             samples: self.samples(index, mode),
             sequence: self.sequence,
             folder: Some(self.folder),
         };
+        let slice = order.slice;
         let began = self.began.elapsed();
         let mut launched = self.launcher.launch(&order)?;
         launched.launch.began_ns = began.as_nanos() as u64;
         if mode == Mode::Time {
             let took = self.began.elapsed().saturating_sub(began);
+            self.slices[index] = slice;
             self.learn_least(index, took, &launched.launch);
         }
         self.verify(index, &mut launched)?;

@@ -10,11 +10,15 @@
 //! rounds more. Fewer looks (every quarter more rounds) do not help, and asking for a more
 //! certain interval only moves the dip to quieter cells.
 
-use crate::statistics::{Times, interval::LogMean};
+use crate::statistics::Times;
+use crate::statistics::interval::{LogMean, MIN_LAUNCHES};
 use crate::{Cell, Record};
 
 /// Rounds in a row after which a cell's interval must have been narrow.
 pub const IN_A_ROW: usize = 3;
+
+/// Below this many rounds no cell is precise: the sixth is the first with an interval.
+pub const FEWEST_ROUNDS: u32 = (MIN_LAUNCHES + IN_A_ROW - 1) as u32;
 
 /// Whether a run may stop: no cell is [`pending`].
 pub fn reached(cells: &[Cell], precision: f64) -> bool {
