@@ -92,6 +92,7 @@ fn answer(
         slice: Duration::ZERO,
         // The second sample sees what the first one left behind.
         samples: 1,
+        hurried: false,
         sequence: 0,
         folder: None,
     };

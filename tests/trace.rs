@@ -53,6 +53,7 @@ fn launch(
         start_timeout: Duration::from_secs(60),
         slice: Duration::ZERO,
         samples: 1,
+        hurried: false,
         sequence: 42,
         folder: Some(folder),
     };

@@ -76,6 +76,7 @@ fn once(
         start_timeout: BASELINE_TIMEOUT,
         slice: Duration::ZERO,
         samples: 0,
+        hurried: false,
         sequence: 0,
         folder: None,
     };

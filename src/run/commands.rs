@@ -418,6 +418,7 @@ impl Run<'_> {
             start_timeout: BASELINE_TIMEOUT,
             slice: Duration::ZERO,
             samples: 0,
+            hurried: false,
             sequence: 0,
             folder: None,
         };

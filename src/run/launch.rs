@@ -15,6 +15,9 @@ use crate::signals::Interrupt;
 /// Samples after the cold one, at most: beyond ten in one process, more rounds say more.
 pub const MOST_SAMPLES: u32 = 10;
 
+/// In a hurry, no counted sample follows one as long as this.
+const LONG_SAMPLE_NS: u64 = 100_000_000;
+
 /// What every launch of a run has in common.
 #[derive(Debug, Clone, Copy)]
 pub struct Launcher<'a> {
@@ -45,6 +48,8 @@ pub struct Order<'a> {
     pub slice: Duration,
     /// Samples after the cold one, at most.
     pub samples: u32,
+    /// Whether the run has a budget that such a launch takes from.
+    pub hurried: bool,
     /// The launch's place among all launches of the run: it names the tasks of a traced one, and
     /// their file.
     pub sequence: u32,
@@ -115,8 +120,12 @@ impl Launcher<'_> {
         match order.mode {
             Mode::Memory => {
                 let mut watched = watch(&mut cell, order, launched)?;
-                let counted = cell.counted_sample()?;
-                keep_sample(&counted, order, launched)?;
+                // Where a sample takes long and time is short, a round is worth more.
+                let last = launched.launch.samples.last().map_or(0, |sample| sample.wall_ns);
+                if !order.hurried || last < LONG_SAMPLE_NS {
+                    let counted = cell.counted_sample()?;
+                    keep_sample(&counted, order, launched)?;
+                }
                 watched.empty = ready.empty_bytes;
                 watched.before = ready.before_bytes;
                 launched.launch.memory = Some(watched);

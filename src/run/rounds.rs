@@ -12,7 +12,7 @@ use super::Observer;
 use super::baseline::Baseline;
 use super::journal::Journal;
 use super::launch::{Interrupted, Launched, Launcher, Order};
-use super::options::Options;
+use super::options::{Options, ROUNDS};
 use super::order;
 use super::plan::Plan;
 use crate::error::Error;
@@ -125,7 +125,7 @@ impl<'a> Run<'a> {
                 }
                 self.total = self.done + self.plan.cells.len();
             }
-            if self.is_out_of_time(took) {
+            if self.is_out_of_time(round + 1, took) {
                 let rounds = self.complete_rounds()?;
                 return Ok(Status::OutOfTime { rounds });
             }
@@ -142,10 +142,12 @@ impl<'a> Run<'a> {
     }
 
     /// Whether another round like the last one would end after the budget.
-    fn is_out_of_time(&self, last_round: Duration) -> bool {
-        // No round is exactly like the last one, and the report is yet to be written.
+    fn is_out_of_time(&self, done: u32, last_round: Duration) -> bool {
+        // No round is exactly like the last one, and the report is yet to be written. But the
+        // rounds that intervals need are worth the last second of it.
+        let (longer, share) = if done < ROUNDS { (1.0, 0.99) } else { (1.05, 0.97) };
         self.options.budget().is_some_and(|budget| {
-            self.began.elapsed() + last_round.mul_f64(1.05) > budget.mul_f64(0.97)
+            self.began.elapsed() + last_round.mul_f64(longer) > budget.mul_f64(share)
         })
     }
 
@@ -205,6 +207,7 @@ impl<'a> Run<'a> {
             start_timeout: baseline.start_timeout(cell),
             slice: self.slice(index, round),
             samples: self.samples(index, mode),
+            hurried: self.options.budget().is_some(),
             sequence: self.sequence,
             folder: Some(self.folder),
         };

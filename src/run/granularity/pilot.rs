@@ -184,6 +184,7 @@ impl<'a, 'b> Pilot<'a, 'b> {
             start_timeout: timeout,
             slice: Duration::ZERO,
             samples: 1,
+            hurried: false,
             sequence: 0,
             folder: None,
         };
