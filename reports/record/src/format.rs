@@ -59,10 +59,14 @@ pub fn interval(interval: Interval) -> String {
 /// A share of 1, in percent: `96.5 %`.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    // Beyond a hundred nobody reads tenths.
-    let rounded =
-        if percent.abs() < 100.0 { (percent * 10.0).round() / 10.0 } else { percent.round() };
-    format!("{rounded} %")
+    // Beyond a hundred nobody reads tenths; below a tenth the first digit is all there is.
+    let places = match percent.abs() {
+        large if large >= 100.0 => 0,
+        small if small > 0.0 && small < 0.05 => (-small.log10()).ceil() as i32,
+        _ => 1,
+    };
+    let scale = 10_f64.powi(places.min(300));
+    format!("{} %", (percent * scale).round() / scale)
 }
 
 /// A number of things, which may be a median of counts: `12,300`, `2.5`.

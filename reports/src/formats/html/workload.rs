@@ -191,7 +191,7 @@ fn memories(html: &mut Html, group: &Group<'_>, rows: &[Row], (cells, id): (&[us
     let frame = Frame {
         id: format!("{id}-memory"),
         title: view::memory_title(group),
-        sub: "Peak memory of the process tree (PSS), median of its own launches".to_owned(),
+        sub: "Peak memory of the process tree (PSS), in a launch of its own".to_owned(),
         read: if split {
             "From pale to full: the program itself, its input, and what running added. The strip below is \
              black for pages that one process has for itself and hollow for those that several share; \
