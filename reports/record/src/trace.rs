@@ -141,24 +141,21 @@ pub fn read(folder: &Path, trace: &Trace) -> Result<Vec<Event>, String> {
 /// Ten numbers of at most twenty digits with their names.
 const LONGEST_LINE: u64 = 512;
 
-/// What tracing cost a cell: the wall time of its traced sample over the median of the warm
-/// samples that were not traced. Absent where one of the two is.
+/// What tracing cost a cell: the wall time of its traced sample, the second of its launch, over the
+/// median of the second samples of the launches that were not traced. Later samples are warmer, so
+/// that a launch's own median would charge tracing for warming up. Absent where one of the two is.
 pub fn cost(cell: &Cell) -> Option<f64> {
     let traced = cell.sound_launches(Mode::Trace).find(|launch| launch.trace.is_some())?;
     let traced = traced.samples.last()?.wall_ns as f64;
-    let plain: Vec<f64> = cell.sound_launches(Mode::Time).filter_map(median_of_warm).collect();
+    let second = |launch: &Launch| launch.samples.get(1).map(|sample| sample.wall_ns as f64);
+    let plain: Vec<f64> = cell.sound_launches(Mode::Time).filter_map(second).collect();
     median(&plain).filter(|plain| *plain > 0.0).map(|plain| traced / plain)
-}
-
-fn median_of_warm(launch: &Launch) -> Option<f64> {
-    let walls: Vec<f64> = launch.samples.iter().skip(1).map(|s| s.wall_ns as f64).collect();
-    median(&walls)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{launch, timed};
+    use crate::fixture::{cell, launch};
     use crate::schema::{Histogram, Shares};
 
     fn event(task: u64, start_ns: u64) -> Event {
@@ -218,8 +215,10 @@ mod tests {
     }
 
     #[test]
-    fn the_cost_of_tracing_is_a_ratio_to_warm_samples_that_were_not_traced() {
-        let mut cell = timed("threads", &[100, 200, 300]);
+    fn the_cost_of_tracing_is_a_ratio_to_the_same_sample_of_launches_that_were_not_traced() {
+        // Warm-up goes on: the third and fourth samples take half as long as the second.
+        let untraced = [100, 200, 300].map(|wall| launch(0, &[9 * wall, wall, wall / 2, wall / 2]));
+        let mut cell = cell("threads", untraced.to_vec());
         assert_eq!(cost(&cell), None);
         let mut traced = launch(9, &[5_000, 230]);
         (traced.mode, traced.trace) = (Mode::Trace, Some(trace(3)));

@@ -37,7 +37,8 @@ pub struct Definition {
     pub grows: Option<&'static str>,
     /// The parameter that the length of a task is proportional to, for `--granularity`, which
     /// sweeps it from 0 or 1 upwards; the number of all tasks of a sample is then the parameter
-    /// `tasks`. `None` where tasks have no such length.
+    /// `tasks`. Where it is only the mean of lengths that are drawn, the answer counts the work of
+    /// all tasks as `total-` and this name. `None` where tasks have no such length.
     pub length: Option<&'static str>,
     /// The largest chunk that `--chunk auto` hands out.
     pub max_chunk: Option<usize>,

@@ -32,7 +32,7 @@ pub const DEFINITION: Definition = Definition {
            2^53 u, z = (2^53 u / 2^L - 1) / (2^53 u / 2^L + 1), w = z z, s = 1/23, then s = s w + \
            1/d for d = 21, 19, ..., 1; e = (53 - L) 0.6931471805599453 - 2 z s. All in IEEE \
            doubles, none of it fused: every language gets the same n",
-    answer: "`tasks`; `steps` of all together; `xor` of the last x of all tasks",
+    answer: "`tasks`; `total-steps`, those of all together; `xor` of the last x of all tasks",
     input: None,
     parameters: &[
         Parameter {
@@ -195,7 +195,7 @@ impl Map for Imbalance {
     fn next(&self, (): (), totals: Totals) -> Result<Step<()>, TaskError> {
         let answer = Answer::new()
             .count("tasks", self.tasks as u64)
-            .count("steps", totals.steps)
+            .count("total-steps", totals.steps)
             .count("xor", totals.xor);
         Ok(Step::Done(answer))
     }
@@ -232,10 +232,10 @@ mod tests {
             let work = imbalance(distribution, "50", "1000");
             let lengths: [u64; 4] = std::array::from_fn(|task| work.lengths.of(task));
             assert_eq!(lengths, first, "{distribution}");
-            let expected = format!(r#"{{"tasks":50,"steps":{steps},"xor":"{xor}"}}"#);
+            let expected = format!(r#"{{"tasks":50,"total-steps":{steps},"xor":"{xor}"}}"#);
             assert_eq!(same_in_all_chunks(&work).to_string(), expected, "{distribution}");
         }
-        let none = r#"{"tasks":0,"steps":0,"xor":0}"#;
+        let none = r#"{"tasks":0,"total-steps":0,"xor":0}"#;
         assert_eq!(same_in_all_chunks(&imbalance("pareto", "0", "9")).to_string(), none);
     }
 

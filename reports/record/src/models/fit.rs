@@ -10,8 +10,9 @@
 //! of its own; the linearised parameters (the delta method) of the rounds are independent, and a
 //! t interval over them is exact for any spread of the cells and for any mood that the cells of
 //! a round share, as far as the linearisation holds. It knows nothing of a curve that misses the points
-//! systematically; the scatter of the points about the curve does. The larger of the two variances
-//! counts.
+//! systematically; the scatter of the points about the curve does, with as many degrees of freedom
+//! as there are points beyond the parameters: with four points it is little, and the interval is
+//! wide. The larger of the two reaches counts.
 
 use crate::statistics::Interval;
 use crate::statistics::interval::CONFIDENCE;
@@ -244,6 +245,8 @@ pub(super) struct Linear {
     /// From the scatter of the points about the curve; zero where there are as many parameters
     /// as points.
     misfit: Matrix,
+    /// Points beyond the free parameters: the degrees of freedom of `misfit`.
+    degrees: usize,
 }
 
 impl Linear {
@@ -275,7 +278,7 @@ impl Linear {
             solve(matrix, right, free)
         };
         let rounds = points.rounds.iter().map(of_round).collect::<Option<_>>()?;
-        Some(Self { at, rounds, misfit })
+        Some(Self { at, rounds, misfit, degrees })
     }
 
     /// The interval of one parameter.
@@ -302,8 +305,15 @@ impl Linear {
             variance = variance_of_mean(&differences);
             noise = variance_of_mean(measured);
         }
-        let degrees = (self.rounds.len() - 1) as f64;
-        student::critical(CONFIDENCE, degrees) * variance.max(misfit + noise).sqrt()
+        let critical = |degrees: usize| match degrees {
+            // As many parameters as points: the curve passes through them, and `misfit` is zero.
+            0 => 0.0,
+            _ => student::critical(CONFIDENCE, degrees as f64),
+        };
+        let (of_rounds, of_points) = (critical(self.rounds.len() - 1), critical(self.degrees));
+        // Each variance at the critical value of its own degrees of freedom.
+        let scattered = of_points.powi(2) * misfit + of_rounds.powi(2) * noise;
+        (of_rounds * variance.sqrt()).max(scattered.sqrt())
     }
 }
 
@@ -312,4 +322,43 @@ fn variance_of_mean(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0) / n
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::planted::{Noise, Planted};
+    use super::super::{amdahl, usl};
+    use super::*;
+
+    /// Of 2,000 curves whose points each miss the law by 3 %, alike in all of 20 quiet rounds:
+    /// the share whose interval holds the planted contention.
+    fn held(coherence: f64, free: Free, workers: &[f64], seed: u64) -> f64 {
+        let planted = Planted { contention: 0.1, coherence, rounds: 20, noise: 0.001 };
+        let mut random = Noise::new(seed);
+        let mut held = 0_u32;
+        for _ in 0..2_000 {
+            let mut points = planted.noisy(workers, &mut random);
+            for cell in 0..workers.len() {
+                let missed = 0.03 * random.next();
+                points.rounds.iter_mut().for_each(|round| round[cell] += missed);
+            }
+            let Some(found) = minimum(&points, free) else { continue };
+            let linear = Linear::of(&points, found.at, free).expect("it has just been solved");
+            let interval = linear.interval(1);
+            held += u32::from((interval.low..=interval.high).contains(&0.1));
+        }
+        f64::from(held) / 2_000.0
+    }
+
+    #[test]
+    fn a_curve_that_misses_its_points_is_as_sure_as_they_are_many() {
+        // With the 19 degrees of freedom of the rounds it is 83, 72 and 91 %.
+        let shares = [
+            held(0.0, amdahl::FREE, &[1.0, 2.0, 4.0, 8.0], 21),
+            held(0.002, usl::FREE, &[1.0, 4.0, 16.0, 64.0], 22),
+            held(0.0, amdahl::FREE, &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0], 23),
+        ];
+        println!("misfit: {shares:?} hold the planted contention");
+        assert!(shares.iter().all(|share| (0.93..=0.97).contains(share)), "{shares:?}");
+    }
 }

@@ -30,6 +30,7 @@ use std::fmt;
 use crate::format::{digits, duration, percent};
 use crate::statistics::interval::MIN_LAUNCHES;
 use crate::statistics::{Interval, Times, ratio};
+use crate::verdict::{SIGNIFICANCE, SMALLEST};
 use crate::{CellId, CellSummary, Group, Record, WorkloadText};
 use fit::{Linear, Points, log_throughput, minimum};
 
@@ -44,12 +45,6 @@ pub const FARTHEST: f64 = 2.0;
 /// A held-out point may be missed by chance (the interval says so), or by this share: a curve
 /// that is off by less still describes.
 const FAR: f64 = 1.10;
-
-/// Numbers of workers differ by rule 5: by more than this, and more than the noise floor.
-const SMALLEST: f64 = 1.02;
-
-/// ... and with a p-value, times the number of pairs, below this.
-const SIGNIFICANCE: f64 = 0.05;
 
 /// An estimate and its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]

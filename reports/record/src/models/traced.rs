@@ -79,30 +79,11 @@ impl Part {
     }
 }
 
-/// The value that the share `q` of a histogram's counts does not exceed. Absent for an empty one,
-/// and where fewer than one count lies beyond: the 99.9th percentile of 64 tasks would be
-/// another name for the longest.
+/// [`Histogram::quantile`], but absent where fewer than one count lies beyond: the 99.9th percentile
+/// of 64 tasks would be another name for the longest.
 pub fn percentile(histogram: &Histogram, q: f64) -> Option<u64> {
-    let total = count(histogram);
-    if total == 0 || total as f64 * (1.0 - q) < 1.0 - 1e-9 {
-        return None;
-    }
-    let wanted = (total as f64 * q).ceil().max(1.0) as u64;
-    let mut below = 0_u64;
-    histogram.buckets.iter().find_map(|(value, count)| {
-        below = below.saturating_add(*count);
-        (below >= wanted).then_some(*value)
-    })
-}
-
-/// The largest value; absent for an empty histogram.
-pub fn largest(histogram: &Histogram) -> Option<u64> {
-    histogram.buckets.iter().rev().find(|(_, count)| *count > 0).map(|(value, _)| *value)
-}
-
-/// How many values a histogram holds.
-pub fn count(histogram: &Histogram) -> u64 {
-    histogram.buckets.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    let beyond = histogram.count() as f64 * (1.0 - q);
+    histogram.quantile(q).filter(|_| beyond >= 1.0 - 1e-9)
 }
 
 #[cfg(test)]
@@ -117,7 +98,6 @@ mod tests {
         let histogram = Histogram { buckets: (1..=1_000).map(|ms| (ms * 1_000, 1)).collect() };
         let found = [0.5, 0.9, 0.99, 0.999].map(|q| percentile(&histogram, q));
         assert_eq!(found, [Some(500_000), Some(900_000), Some(990_000), Some(999_000)]);
-        assert_eq!((largest(&histogram), count(&histogram)), (Some(1_000_000), 1_000));
     }
 
     #[test]
@@ -126,7 +106,6 @@ mod tests {
         assert_eq!(percentile(&histogram, 0.5), Some(10));
         assert_eq!(percentile(&histogram, 0.99), None);
         assert_eq!(percentile(&Histogram::default(), 0.5), None);
-        assert_eq!(largest(&Histogram::default()), None);
     }
 
     #[test]

@@ -50,19 +50,23 @@ pub struct Point<'a> {
 /// record. Cells of a curve differ in nothing but their workers and, in proportion, the
 /// parameter, and with it the input. The first has one worker; without such a cell there is no curve.
 pub fn curves(record: &Record) -> Vec<Curve<'_>> {
-    let Some(parameter) = record.header.weak.as_deref() else { return Vec::new() };
+    let Some(names) = record.header.weak.as_deref() else { return Vec::new() };
     let mut keys = Vec::new();
-    let mut series: Vec<Vec<&Cell>> = Vec::new();
+    let mut series: Vec<(&str, Vec<&Cell>)> = Vec::new();
     for cell in record.cells.iter().filter(|cell| cell.failure().is_none()) {
-        let key = key(&cell.id, parameter);
-        let place = keys.iter().position(|known| *known == key).unwrap_or_else(|| {
-            keys.push(key);
-            series.push(Vec::new());
-            keys.len() - 1
-        });
-        series[place].push(cell);
+        // Where a workload has a parameter of another's name as well, that one does not grow, and
+        // the cells that share all but it are no curve.
+        for parameter in names.split(", ").filter(|name| cell.id.parameters.contains_key(*name)) {
+            let key = (parameter, key(&cell.id, parameter));
+            let place = keys.iter().position(|known| *known == key).unwrap_or_else(|| {
+                keys.push(key);
+                series.push((parameter, Vec::new()));
+                keys.len() - 1
+            });
+            series[place].1.push(cell);
+        }
     }
-    series.iter().filter_map(|cells| curve(cells, parameter)).collect()
+    series.iter().filter_map(|(parameter, cells)| curve(cells, parameter)).collect()
 }
 
 type Key<'a> = (
@@ -183,6 +187,28 @@ mod tests {
         ]);
         let names: Vec<&str> = curves(&record).iter().map(|curve| curve.executor).collect();
         assert_eq!(names, ["threads", "rayon"]);
+    }
+
+    #[test]
+    fn workloads_that_grow_by_different_parameters_have_a_curve_each() {
+        let height = |workers: u32, height: &str| {
+            let mut cell = cell("threads", workers, "100", 1_000);
+            cell.id.workload = "mandelbrot".to_owned();
+            // It has `tasks`, too, which stays.
+            cell.id.parameters.insert("height".to_owned(), height.to_owned());
+            cell
+        };
+        let mut record = weak(vec![
+            cell("threads", 1, "100", 1_000),
+            cell("threads", 2, "200", 1_000),
+            height(1, "64"),
+            height(2, "128"),
+        ]);
+        record.header.weak = Some("height, tasks".to_owned());
+        let found: Vec<_> =
+            curves(&record).iter().map(|c| (c.workload, c.parameter, c.points[1].work)).collect();
+        let first = record.cells[0].id.workload.as_str();
+        assert_eq!(found, [(first, "tasks", "200"), ("mandelbrot", "height", "128")]);
     }
 
     #[test]

@@ -45,8 +45,8 @@ impl Histogram {
         self.buckets.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
-    /// The value that a share of all values does not exceed (0.99: the 99th percentile), to three
-    /// digits and rounded up; `None` where nothing was counted.
+    /// The value that a share of all values does not exceed (0.99: the 99th percentile; 1: the
+    /// largest), to three digits and rounded up; `None` where nothing was counted.
     pub fn quantile(&self, share: f64) -> Option<u64> {
         let rank = (share.clamp(0.0, 1.0) * self.count() as f64).ceil() as u64;
         let mut below = 0_u64;
@@ -126,5 +126,7 @@ mod tests {
         let none = of([]);
         assert_eq!((none.count(), none.quantile(0.5), none.mean()), (0, None, None));
         assert_eq!(of([7]).quantile(0.0), Some(7));
+        // The largest is one that was counted.
+        assert_eq!(Histogram { buckets: vec![(7, 2), (9, 0)] }.quantile(1.0), Some(7));
     }
 }

@@ -125,7 +125,7 @@ fn shares_table(html: &mut Html, group: &Group<'_>, rows: &[Row], cells: &[Cell<
 
 /// How long tasks took and had waited, by percentiles.
 fn latency(html: &mut Html, cells: &[Cell<'_>]) {
-    if cells.iter().all(|cell| traced::count(&cell.traced.trace.latency) == 0) {
+    if cells.iter().all(|cell| cell.traced.trace.latency.count() == 0) {
         return;
     }
     let open = cells.iter().any(|cell| cell.traced.open_loop);
@@ -158,7 +158,7 @@ fn latency(html: &mut Html, cells: &[Cell<'_>]) {
         for q in [0.5, 0.9, 0.99, 0.999] {
             tables::number(html, at(&trace.latency, q));
         }
-        tables::number(html, shown(traced::largest(&trace.latency)));
+        tables::number(html, shown(trace.latency.quantile(1.0)));
         tables::number(html, at(&trace.queue, 0.5));
         tables::number(html, at(&trace.queue, 0.99));
     });

@@ -12,6 +12,10 @@ use crate::{Cell, Chunk, Failure, Record};
 /// The parameter that counts the tasks of a sample, in every workload whose tasks have a length.
 const COUNT: &str = "tasks";
 
+/// Before the name of the parameter that sets the length: what an answer calls the work of all
+/// tasks of a sample, in a workload that draws their lengths.
+const TOTAL: &str = "total-";
+
 /// All executors on one workload, over the lengths of its tasks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sweep<'a> {
@@ -54,7 +58,7 @@ pub struct Curve<'a> {
 /// One length of task.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// Units of work in a task.
+    /// Units of work in a task; their mean where lengths are drawn.
     pub work: f64,
     /// Tasks of a sample.
     pub tasks: u64,
@@ -134,7 +138,9 @@ fn curves_of<'a>(record: &Record, cells: &[&'a Cell], length: &str, cores: u32) 
             raw.push(Raw { key, lengths: Vec::new(), tasks: Vec::new(), failure: None });
             raw.len() - 1
         });
-        raw[at].add(cell, length, tasks(record, cell), cores);
+        let tasks = tasks(record, cell);
+        let work = tasks.and_then(|tasks| work(record, cell, length, tasks));
+        raw[at].add(cell, work, tasks, cores);
     }
     let used = |raw: &Raw<'_>| raw.key.1.min(cores).max(1);
     let best = |cores: u32| {
@@ -146,16 +152,27 @@ fn curves_of<'a>(record: &Record, cells: &[&'a Cell], length: &str, cores: u32) 
 /// The tasks of a sample: all of them, as the reference answer counts them, where the workload has
 /// several phases; else those that were asked for.
 fn tasks(record: &Record, cell: &Cell) -> Option<u64> {
+    counted(record, cell, COUNT).or_else(|| cell.id.parameters.get(COUNT)?.parse().ok())
+}
+
+/// The work in a task: where lengths are drawn about the one that was asked for, the mean of those
+/// that were, which the reference answer counts as `total-` and the parameter's name.
+fn work(record: &Record, cell: &Cell, length: &str, tasks: u64) -> Option<f64> {
+    match counted(record, cell, &format!("{TOTAL}{length}")) {
+        Some(total) => Some(total as f64 / tasks.max(1) as f64),
+        None => cell.id.parameters.get(length)?.parse().ok(),
+    }
+}
+
+/// What the reference answer of a cell counts under a name.
+fn counted(record: &Record, cell: &Cell, name: &str) -> Option<u64> {
     let id = &cell.id;
     let reference = record.references.iter().find(|reference| {
         (&reference.workload, &reference.parameters, &reference.input)
             == (&id.workload, &id.parameters, &id.input)
     });
-    let counted = reference.and_then(|reference| {
-        let count = reference.answer.get(COUNT)?;
-        count.as_u64().or_else(|| count.as_str()?.parse().ok())
-    });
-    counted.or_else(|| id.parameters.get(COUNT)?.parse().ok())
+    let count = reference?.answer.get(name)?;
+    count.as_u64().or_else(|| count.as_str()?.parse().ok())
 }
 
 /// A curve before anything is known of the others.
@@ -168,12 +185,11 @@ struct Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    fn add(&mut self, cell: &'a Cell, length: &str, tasks: Option<u64>, cores: u32) {
+    fn add(&mut self, cell: &'a Cell, work: Option<f64>, tasks: Option<u64>, cores: u32) {
         if let Some(failure) = cell.failure() {
             self.failure.get_or_insert(failure);
             return;
         }
-        let work = cell.id.parameters.get(length).and_then(|text| text.parse().ok());
         let (Some(work), Some(tasks)) = (work, tasks) else { return };
         let Some(times) = Times::of(cell) else { return };
         // A wall time and its granularity differ by a factor, and logarithms by a summand.

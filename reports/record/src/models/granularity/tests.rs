@@ -274,6 +274,29 @@ fn tasks_of_all_phases_count_as_the_answer_says() {
 }
 
 #[test]
+fn work_of_drawn_lengths_is_what_was_drawn() {
+    let mut record = record(swept_by("threads", &SLOW));
+    let drawn = |cell: &Cell| {
+        let asked: f64 = cell.id.parameters["steps"].parse().expect("a number");
+        // A thousand tasks, whose lengths came out a tenth too short.
+        serde_json::json!({ "tasks": 1_000, "total-steps": (900.0 * asked) as u64 })
+    };
+    let reference = |cell: &Cell| crate::Reference {
+        workload: "spin".to_owned(),
+        parameters: cell.id.parameters.clone(),
+        input: None,
+        answer: drawn(cell),
+    };
+    let asked_for = curves(&record)[0].curves[0].cost.expect("five lengths").ns_per_unit;
+    record.references = record.cells.iter().map(reference).collect();
+    let curve = &curves(&record)[0].curves[0];
+    let works: Vec<f64> = curve.points.iter().map(|point| point.work).collect();
+    assert_eq!(works, WORKS.map(|work| 0.9 * work));
+    let drawn = curve.cost.expect("five lengths").ns_per_unit;
+    assert!((drawn * 0.9 / asked_for - 1.0).abs() < 1e-9, "{drawn}, {asked_for}");
+}
+
+#[test]
 fn a_curve_with_a_failed_length_keeps_its_points_and_loses_its_figures() {
     let mut cells = swept_by("threads", &SLOW);
     cells[1].launches.push(fixture::failed_by(6, FailureKind::Died, "signal 9"));
