@@ -198,7 +198,8 @@ pub(super) fn processor(
     }
     let columns: Vec<Column<'_>> = known.iter().map(|(column, ..)| *column).collect();
     html.raw("<details>\n<summary>Processor time, context switches and counters</summary>\n");
-    let caption = "Of all workers, for one run of the work; medians.";
+    let caption = "Of all workers, for one run of the work; medians. Migrations and hardware counters are of \
+                   runs of their own, which were not timed.";
     table(html, caption, &columns, rows, |html, n, row| match &row.time {
         Ok(_) => known.iter().for_each(|(_, of, text)| number(html, of(&found[n]).map(text))),
         Err(gap) => missing(html, gap, columns.len()),
