@@ -272,6 +272,10 @@ fn remarks(html: &mut Html, group: &Group<'_>, at: usize) {
     let outliers = outliers.and_then(|_| sentence::outliers([cell]));
     let outliers = outliers.map(|text| text.replacen("; all are kept", "", 1));
     remarks.extend(outliers.as_deref());
+    let between = cell.variance.and_then(|variance| variance.share_between());
+    let between =
+        between.map(|share| format!("{:.0} % of variance between launches", 100.0 * share));
+    remarks.extend(between.as_deref());
     words(html, &remarks.join("; "));
 }
 
