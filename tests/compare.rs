@@ -103,7 +103,7 @@ fn changes_are_told_in_a_table_of_eighty_columns() {
         cell("sequential", &EVEN),
         cell("a-guest-with-a-name-that-is-much-too-long", &EVEN),
     ]);
-    let ran = compare(&old, &new, &[]).expect(0);
+    let ran = compare(&old, &new, &[]).expect(1);
     let line = |word: &str| {
         let found = ran.stdout.lines().find(|line| line.starts_with(word));
         found.unwrap_or_else(|| panic!("no line for {word} in\n{}", ran.stdout)).to_owned()
@@ -131,9 +131,42 @@ fn a_bound_decides_the_exit_code() {
     let unclear = compare(&old, &new, &["--fail-above", "30%"]).expect(5);
     assert!(unclear.stdout.contains("\nInconclusive: "), "{}", unclear.stdout);
     let gone = record(vec![failed("threads"), cell("rayon", &scaled(100))]);
-    compare(&old, &gone, &["--fail-above", "50%"]).expect(5);
+    compare(&old, &gone, &["--fail-above", "0.5"]).expect(1);
     // Without a bound whatever changed is no failure.
     compare(&old, &new, &[]).expect(0);
+}
+
+#[test]
+fn a_wrong_answer_a_failure_and_a_cell_that_is_gone_are_no_success() {
+    let wrong = |executor: &str| {
+        let mut cell = failed(executor);
+        cell.launches[0].failure =
+            Some(Failure { kind: FailureKind::WrongAnswer, reason: "7, not 8".into(), log: None });
+        cell
+    };
+    let old = record(vec![cell("threads", &EVEN), cell("rayon", &EVEN), cell("async", &EVEN)]);
+    let new = record(vec![cell("threads", &scaled(130)), wrong("rayon"), failed("async")]);
+    for options in [&[][..], &["--fail-above", "5%"]] {
+        let ran = compare(&old, &new, options).expect(3);
+        for told in ["WRONG ANSWER, and not in the old record: primes, rayon.", "FAILED, and not"] {
+            assert!(ran.stdout.contains(told), "{told}: {}", ran.stdout);
+        }
+    }
+    // What was so already is nobody's doing.
+    compare(&new, &new, &[]).expect(0);
+    let new = record(vec![cell("threads", &scaled(130)), cell("rayon", &EVEN), failed("async")]);
+    compare(&old, &new, &["--fail-above", "5%"]).expect(1);
+    let fewer = record(vec![cell("threads", &scaled(100))]);
+    let ran = compare(&old, &fewer, &["--fail-above", "50%"]).expect(5);
+    let told = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        told.contains("primes, async, not in the new record; measure the same cells"),
+        "{told}"
+    );
+    assert!(told.contains("1 cell compared"), "{told}");
+    let slower = record(vec![cell("threads", &scaled(130))]);
+    compare(&old, &slower, &["--fail-above", "5%"]).expect(4);
+    compare(&old, &fewer, &[]).expect(0);
 }
 
 #[test]

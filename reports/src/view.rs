@@ -8,8 +8,8 @@ use manyhands_record::models::per_worker::Split;
 use manyhands_record::models::{self, Fit, traced};
 use manyhands_record::verdict::BASELINE;
 use manyhands_record::{
-    CellId, CellSummary, Chunk, Failure, FailureKind, Group, Mode, Ratio, Record, Verdict, aa,
-    sentence,
+    CellId, CellSummary, Chunk, Failure, FailureKind, Group, Mode, Ratio, Record, Status, Unranked,
+    Verdict, aa, sentence,
 };
 
 use crate::charts::speedup::{FitLine, Ideal};
@@ -194,7 +194,13 @@ fn name(cell: &CellSummary<'_>) -> String {
 /// What the chart of times found.
 pub(crate) fn time_title(group: &Group<'_>) -> String {
     let Some(winner) = group.winner.map(|at| &group.cells[at]) else {
-        return "Nothing could be timed".to_owned();
+        let timed = group.cells.iter().any(|cell| cell.time.is_some());
+        let title = match group.unranked().filter(|_| timed) {
+            Some(Unranked::Experiment) => "What the experiment took; its result is what it counts",
+            Some(Unranked::Rate) => "The rate of the tasks sets the time: compare the latencies",
+            None => "Nothing could be timed",
+        };
+        return title.to_owned();
     };
     let name = name(winner);
     if group.cells.iter().filter(|cell| cell.time.is_some()).count() == 1 {
@@ -296,13 +302,34 @@ pub(crate) fn tie(found: Ratio) -> String {
     }
 }
 
-/// What is said of a whole run below its tables: what stopped it, and how much stood out.
+/// What is said of a whole run below its tables: what stopped it, how much stood out, and which
+/// differences it could not tell from chance.
 pub(crate) fn closing(record: &Record, groups: &[Group<'_>]) -> Vec<String> {
     let cells = groups.iter().flat_map(|group| &group.cells);
     // In a run of one workload, that workload's own sentence has said it.
     let machine = sentence::aa(record).filter(|_| groups.len() > 1);
-    let said = [machine, sentence::stopping(record), sentence::outliers(cells)];
+    let ended =
+        || record.header.granularity.is_some().then(|| format!("rounds: {}", rounds(record)));
+    let ended = sentence::stopping(record).or_else(ended);
+    let floor = groups.first().and_then(|group| group.floor);
+    let floor =
+        floor.map(|f| format!("noise floor {}: smaller differences are ties", percent(f - 1.0)));
+    let said = [machine, ended, sentence::outliers(cells), floor];
     said.into_iter().flatten().map(|text| as_sentence(&text)).collect()
+}
+
+/// What ended the run.
+pub(crate) fn rounds(record: &Record) -> String {
+    if let Some(stopping) = sentence::stopping(record) {
+        return stopping;
+    }
+    let planned = record.header.rounds;
+    match record.status {
+        Status::Complete => format!("{planned}, all done"),
+        Status::Precise { rounds } => format!("{rounds}: every interval is narrow enough"),
+        Status::OutOfTime { rounds } => format!("{rounds} of {planned}: the time was up"),
+        Status::Interrupted { rounds } => format!("{rounds} of {planned}: interrupted"),
+    }
 }
 
 /// With a capital letter and one full stop.
@@ -360,20 +387,31 @@ pub(crate) fn headline(record: &Record, groups: &[Group<'_>]) -> String {
 fn claim(groups: &[Group<'_>]) -> String {
     let gains: Vec<(&str, f64)> =
         groups.iter().filter_map(|g| Some((g.label.as_str(), gain(g)?))).collect();
+    let ranked: Vec<&Group<'_>> = groups.iter().filter(|g| g.unranked().is_none()).collect();
+    let unranked = |why: Unranked| -> Vec<&str> {
+        let found = groups.iter().filter(|group| group.unranked() == Some(why));
+        found.map(|group| group.label.as_str()).collect()
+    };
     let without = |told: bool| -> Vec<&str> {
-        let rest = groups.iter().filter(|group| gain(group).is_none() && is_told(group) == told);
+        let rest = ranked.iter().filter(|group| gain(group).is_none() && is_told(group) == told);
         rest.map(|group| group.label.as_str()).collect()
     };
     let mut parts = Vec::new();
     // Commands are a run of their own: there are never both baselines in one record.
     let baseline = groups.first().map_or(BASELINE, Group::baseline_name);
-    parts.extend(gained(&gains, groups.len(), baseline));
+    parts.extend(gained(&gains, ranked.len(), baseline));
     if let Some(place) = places(&without(true)) {
         parts.push(format!("nothing beats {baseline} on {place}"));
     }
     if let Some(place) = places(&without(false)) {
         parts.push(format!("no verdict on {place}"));
     }
+    parts.extend(
+        places(&unranked(Unranked::Experiment)).map(|place| format!("experiments: {place}")),
+    );
+    parts.extend(
+        places(&unranked(Unranked::Rate)).map(|place| format!("latency at a given rate: {place}")),
+    );
     if parts.is_empty() {
         return "Nothing was measured".to_owned();
     }

@@ -124,6 +124,20 @@ fn work_that_grows_with_the_workers_has_a_section_of_its_own() {
 }
 
 #[test]
+fn a_page_of_commands_claims_no_sequential_answer_and_variance_has_its_place() {
+    let mut record = sample::default_run();
+    record.cells.truncate(4);
+    let checked = "checked against the sequential one";
+    let first = page(&record, "answers");
+    assert!(first.contains(checked) && first.contains(" % of variance between launches"));
+    record.cells.iter_mut().for_each(|cell| cell.id.workload = "command".to_owned());
+    let second = page(&record, "commands");
+    assert!(
+        !second.contains(checked) && second.contains("ended with exit code 0; what it printed")
+    );
+}
+
+#[test]
 fn hostile_names_are_text_and_every_failure_is_shown() {
     let page = page(&sample::hostile(), "hostile");
     assert!(!page.contains("<script>alert"));

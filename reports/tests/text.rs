@@ -62,6 +62,51 @@ fn what_stopped_a_run_and_what_stands_out_is_said_below_the_tables() {
 }
 
 #[test]
+fn the_noise_floor_and_what_ended_a_sweep_are_said_below_the_tables() {
+    for record in [small(), sample::sweep()] {
+        for shown in [terminal(&record, Style::default()), markdown(&record)] {
+            let shown = unwrapped(&shown);
+            let floor = shown.rsplit("Noise floor ").next().expect("a last part");
+            assert!(floor.ends_with(" %: smaller differences are ties."), "{shown}");
+        }
+    }
+    let mut record = sample::sweep();
+    let ended = format!("Rounds: {}, all done.", record.header.rounds);
+    assert!(unwrapped(&markdown(&record)).contains(&ended), "{}", markdown(&record));
+    record.header.precision = Some(0.5);
+    record.status = Status::Precise { rounds: 8 };
+    for shown in [terminal(&record, Style::default()), markdown(&record)] {
+        assert!(unwrapped(&shown).contains("Stopped after 8 rounds: every interval"), "{shown}");
+    }
+}
+
+#[test]
+fn nobody_wins_an_experiment_or_by_a_rate() {
+    let mut record = small();
+    record.header.workloads = vec![sample::workload("primes", "overhead", "Counts.")];
+    record.header.workloads[0].shape = "probe".to_owned();
+    for sample in record.cells.iter_mut().flat_map(|c| &mut c.launches).flat_map(|l| &mut l.samples)
+    {
+        sample.counters.insert("nanoseconds-per-update".to_owned(), 12.5);
+    }
+    let mut open = small();
+    open.cells.iter_mut().for_each(|cell| cell.id.rate = Some(400));
+    for (record, said) in [
+        (&record, "Counted, time per update (medians): sequential 12.5 ns, threads 12.5 ns"),
+        (&record, "primes: an experiment."),
+        (&open, "primes: the wall time is set by the rate at which tasks come"),
+    ] {
+        for shown in [terminal(record, Style::default()), markdown(record)] {
+            let shown = unwrapped(&shown);
+            assert!(shown.contains(said), "{said}: {shown}");
+            assert!(!shown.contains("fastest") && !shown.contains("2.00x"), "{shown}");
+        }
+    }
+    assert!(markdown(&record).starts_with("**Experiments: primes**"), "{}", markdown(&record));
+    assert!(markdown(&open).starts_with("**Latency at a given rate: primes**"));
+}
+
+#[test]
 fn equal_cells_under_two_labels_say_what_the_machine_can_tell() {
     let mut record = small();
     record.header.aa = true;

@@ -138,15 +138,28 @@ pub(super) fn duration(typed: Option<&str>, flag: &str) -> Result<Option<Duratio
 
 /// `2%` or `0.02`: a share of something, above 0 and below 1.
 pub(super) fn share(typed: &str, flag: &str) -> Result<f64, Error> {
-    let parsed = match typed.strip_suffix('%') {
-        Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
-        None => typed.parse(),
-    };
-    parsed.ok().filter(|share| *share > 0.0 && *share < 1.0).ok_or_else(|| {
+    percentage(typed).filter(|share| *share > 0.0 && *share < 1.0).ok_or_else(|| {
         Error::usage(format!(
             "{flag} {typed} is not a share: give one between 0 and 100 %, as in {flag} 2%"
         ))
     })
+}
+
+/// `5%` or `0.05`: by how much something may grow, at most tenfold.
+pub(super) fn growth(typed: &str, flag: &str) -> Result<f64, Error> {
+    percentage(typed).filter(|growth| (0.0..=10.0).contains(growth)).ok_or_else(|| {
+        Error::usage(format!(
+            "{flag} {typed} is not a share: give one from 0% to 1000%, as in {flag} 5%"
+        ))
+    })
+}
+
+/// A number with a percent sign, or without one below 1: whoever writes 5 means 5 %.
+fn percentage(typed: &str) -> Option<f64> {
+    match typed.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().ok().map(|percent| percent / 100.0),
+        None => typed.parse().ok().filter(|share| *share < 1.0),
+    }
 }
 
 /// `key=value`, `key=v1,v2` (a sweep), `k1=v1,k2=v2`. A comma begins a new key where a key and an
@@ -224,6 +237,12 @@ mod tests {
         assert_eq!(share("0.02", "--precision"), Ok(0.02));
         for wrong in ["", "%", "0", "100%", "-1%", "nan", "2 percent"] {
             assert!(share(wrong, "--precision").is_err(), "{wrong}");
+        }
+        for (typed, growth) in [("5%", 0.05), ("0.05", 0.05), ("0%", 0.0), ("150 %", 1.5)] {
+            assert_eq!(super::growth(typed, "--fail-above"), Ok(growth), "{typed}");
+        }
+        for wrong in ["5", "-1%", "%", "nan%", "five%", "2000%"] {
+            assert!(growth(wrong, "--fail-above").is_err(), "{wrong}");
         }
     }
 

@@ -8,6 +8,7 @@ use manyhands_record::format::{ABSENT, duration, percent, ratio, ratio_within};
 use manyhands_record::{CellId, Estimate, Interval, Record, Verdict};
 use serde_json::{Value, json};
 
+use super::arguments::growth;
 use super::report;
 use crate::error::{Error, Exit};
 
@@ -23,8 +24,8 @@ pub(super) struct CompareArgs {
     #[arg(value_name = "NEW")]
     new: PathBuf,
     /// End with exit code 4 when a cell became slower by more than this, 5 when it cannot be told
-    #[arg(long, value_name = "PERCENT", value_parser = share)]
-    fail_above: Option<f64>,
+    #[arg(long, value_name = "PERCENT")]
+    fail_above: Option<String>,
     /// Compare runs of different machines all the same: what changed may then be the machine
     #[arg(long)]
     other_machine: bool,
@@ -33,15 +34,9 @@ pub(super) struct CompareArgs {
     json: bool,
 }
 
-/// `5%` as 0.05.
-fn share(text: &str) -> Result<f64, String> {
-    let number = text.strip_suffix('%').and_then(|number| number.trim_end().parse::<f64>().ok());
-    let allowed = number.filter(|percent| (0.0..=1000.0).contains(percent));
-    let allowed = allowed.map(|percent| percent / 100.0);
-    allowed.ok_or_else(|| "it takes a share from 0% to 1000%, as in --fail-above 5%".to_owned())
-}
-
 pub(super) fn compare(arguments: &CompareArgs) -> Result<Exit, Error> {
+    let limit = arguments.fail_above.as_deref();
+    let limit = limit.map(|typed| growth(typed, "--fail-above")).transpose()?;
     let old = report::read(&report::file_of(&arguments.old))?;
     let new = report::read(&report::file_of(&arguments.new))?;
     let refusal = change::refusal(&old, &new);
@@ -57,7 +52,7 @@ pub(super) fn compare(arguments: &CompareArgs) -> Result<Exit, Error> {
              workers and chunk; run what is to be compared in the same way",
         ));
     }
-    let bound = arguments.fail_above.map(|limit| (limit, change::bound(&comparison, limit)));
+    let bound = limit.map(|limit| (limit, change::bound(&comparison, limit)));
     let shown = Shown {
         old: &old,
         new: &new,
@@ -66,11 +61,18 @@ pub(super) fn compare(arguments: &CompareArgs) -> Result<Exit, Error> {
         bound: bound.as_ref().map(|(limit, bound)| (*limit, bound)),
     };
     super::print(&if arguments.json { shown.json() } else { shown.table() })?;
-    Ok(match bound.map(|(_, bound)| bound) {
+    Ok(exit(&comparison, bound.as_ref().map(|(_, bound)| bound)))
+}
+
+/// What is wrong comes before what failed, and both before any bound.
+fn exit(comparison: &Comparison<'_>, bound: Option<&Bound<'_>>) -> Exit {
+    match bound {
+        _ if !comparison.wrong.is_empty() => Exit::WrongAnswer,
+        _ if !comparison.failed.is_empty() => Exit::Failed,
         None | Some(Bound::Met) => Exit::Ok,
         Some(Bound::Broken(_)) => Exit::Bound,
         Some(Bound::Inconclusive(_)) => Exit::Inconclusive,
-    })
+    }
 }
 
 /// What is shown of a comparison.
@@ -114,10 +116,11 @@ impl Shown<'_> {
             None => "noise floor unknown".to_owned(),
         };
         remarks.push(format!(
-            "{} cells compared: {} slower, {} faster, {} ties; {floor}. A change is more than chance \
+            "{} cell{} compared: {} slower, {} faster, {} ties; {floor}. A change is more than chance \
              and more than 2 % and the floor. What changed on the machine between the runs is in \
              every ratio.",
             all().count(),
+            if all().count() == 1 { "" } else { "s" },
             count(Verdict::Slower),
             count(Verdict::Faster),
             count(Verdict::Tie),
@@ -131,6 +134,12 @@ impl Shown<'_> {
         };
         remarks.extend(only(&self.comparison.only_old, self.old, "old"));
         remarks.extend(only(&self.comparison.only_new, self.new, "new"));
+        let since = |ids: &[&CellId], what: &str| {
+            let names = || named(ids, self.new);
+            (!ids.is_empty()).then(|| format!("{what}, and not in the old record: {}.", names()))
+        };
+        remarks.extend(since(&self.comparison.wrong, "WRONG ANSWER"));
+        remarks.extend(since(&self.comparison.failed, "FAILED"));
         remarks.extend(self.notes.iter().map(|note| format!("Note: {note}.")));
         remarks.extend(self.bound.map(|(limit, bound)| self.verdict(limit, bound)));
         remarks
@@ -147,11 +156,25 @@ impl Shown<'_> {
             Bound::Broken(changes) => {
                 format!("BOUND BROKEN: slower by more than {limit}: {}.", names(changes))
             }
-            Bound::Inconclusive(changes) => format!(
-                "Inconclusive: whether it became slower by more than {limit} cannot be told of {}; \
-                 more rounds can tell.",
-                names(changes)
-            ),
+            Bound::Inconclusive(changes) => {
+                let (failing, unclear): (Vec<&Change<'_>>, Vec<&Change<'_>>) =
+                    changes.iter().partition(|change| change.new.failure().is_some());
+                let gone = &self.comparison.only_old;
+                let parts = [
+                    (!unclear.is_empty())
+                        .then(|| format!("of {}; more rounds can tell", names(&unclear))),
+                    (!failing.is_empty()).then(|| format!("of {}, which failed", names(&failing))),
+                    (!gone.is_empty()).then(|| {
+                        let names = named(gone, self.old);
+                        format!("of {names}, not in the new record; measure the same cells")
+                    }),
+                ];
+                let parts: Vec<String> = parts.into_iter().flatten().collect();
+                format!(
+                    "Inconclusive: whether it became slower by more than {limit} cannot be told {}.",
+                    parts.join("; nor ")
+                )
+            }
         }
     }
 
@@ -174,6 +197,8 @@ impl Shown<'_> {
             "workloads": workloads.collect::<Vec<_>>(),
             "only_old": self.comparison.only_old,
             "only_new": self.comparison.only_new,
+            "wrong": self.comparison.wrong,
+            "failed": self.comparison.failed,
             "notes": self.notes,
             "bound": bound,
         });
@@ -319,14 +344,6 @@ fn named(ids: &[&CellId], record: &Record) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_bound_is_a_percentage() {
-        assert_eq!((share("5%"), share("0%"), share("2.5 %")), (Ok(0.05), Ok(0.0), Ok(0.025)));
-        for text in ["5", "0.05", "-1%", "%", "nan%", "five%", "2000%"] {
-            assert!(share(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn remarks_are_wrapped_at_eighty_columns() {

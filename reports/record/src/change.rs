@@ -24,6 +24,10 @@ pub struct Comparison<'a> {
     pub only_old: Vec<&'a CellId>,
     /// Cells of the new record that the old one does not have.
     pub only_new: Vec<&'a CellId>,
+    /// Cells whose answer is wrong in the new record and was not in the old one.
+    pub wrong: Vec<&'a CellId>,
+    /// Cells that had a time in the old record and fail in the new one, in another way.
+    pub failed: Vec<&'a CellId>,
     /// The larger noise floor of the two runs; absent where one has none.
     pub floor: Option<f64>,
 }
@@ -93,12 +97,35 @@ pub fn compare<'a>(old: &'a Record, new: &'a Record) -> Comparison<'a> {
     let workloads = members.iter().zip(labels);
     let others: BTreeMap<&CellId, ()> = new.cells.iter().map(|cell| (&cell.id, ())).collect();
     let missing = |cell: &&Cell| !others.contains_key(&cell.id);
+    let (wrong, failed) = failing(&known, new);
     Comparison {
+        wrong,
+        failed,
         workloads: workloads.map(|(cells, label)| changes(cells, label, floor)).collect(),
         only_old: old.cells.iter().filter(missing).map(|cell| &cell.id).collect(),
         only_new: new.cells.iter().map(|c| &c.id).filter(|id| !known.contains_key(id)).collect(),
         floor,
     }
+}
+
+/// What fails in the new record and did not in the old one: wrong answers, then the rest.
+fn failing<'a>(
+    known: &BTreeMap<&CellId, &Cell>,
+    new: &'a Record,
+) -> (Vec<&'a CellId>, Vec<&'a CellId>) {
+    let is_wrong = |cell: &Cell| cell.failure().map(|f| f.kind) == Some(FailureKind::WrongAnswer);
+    let (mut wrong, mut failed) = (Vec::new(), Vec::new());
+    for cell in new.cells.iter().filter(|cell| cell.failure().is_some()) {
+        let before = known.get(&cell.id);
+        if is_wrong(cell) {
+            if !before.is_some_and(|before| is_wrong(before)) {
+                wrong.push(&cell.id);
+            }
+        } else if before.is_some_and(|before| sound(before).is_some()) {
+            failed.push(&cell.id);
+        }
+    }
+    (wrong, failed)
 }
 
 fn changes<'a>(cells: &[(&'a Cell, &'a Cell)], label: String, floor: Option<f64>) -> Changes<'a> {
@@ -167,12 +194,13 @@ fn corrected<'a, 'b: 'a>(
 /// Whether no cell became slower by more than a bound.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Bound<'a> {
-    /// None did: every interval ends below it.
+    /// None did: every interval ends below it, and no cell is gone.
     Met,
     /// These did. Others may be unclear besides.
     Broken(Vec<&'a Change<'a>>),
     /// Of these it cannot be told: an interval holds the bound, there are too few launches for
-    /// one, or the cell fails now and did not before.
+    /// one, or the cell fails now and did not before. None are named where all that is missing
+    /// are cells that the new record does not have ([`Comparison::only_old`]).
     Inconclusive(Vec<&'a Change<'a>>),
 }
 
@@ -196,7 +224,7 @@ pub fn bound<'a>(comparison: &'a Comparison<'a>, fail_above: f64) -> Bound<'a> {
             }
         }
     }
-    match (broken.is_empty(), unclear.is_empty()) {
+    match (broken.is_empty(), unclear.is_empty() && comparison.only_old.is_empty()) {
         (false, _) => Bound::Broken(broken),
         (true, false) => Bound::Inconclusive(unclear),
         (true, true) => Bound::Met,
@@ -412,6 +440,23 @@ mod tests {
         // Surely more than 1 %, but no difference by the rule: the bound is finer than the run.
         assert_eq!(judged(&[1_000_000; 6], &[1_015_000; 6], 0.01), "unclear");
         assert_eq!(judged(&[1_000_000; 6], &[1_000_000; 6], 0.0), "met");
+    }
+
+    #[test]
+    fn what_fails_now_and_did_not_is_found_and_a_cell_that_is_gone_is_no_bound_met() {
+        let wrong = |name| cell(name, vec![failed_by(0, FailureKind::WrongAnswer, "7, not 8")]);
+        let slow = |name| cell(name, vec![failed(0)]);
+        let fine = |name| timed(name, &[1_000; 6]);
+        let old = record(vec![fine("a"), fine("b"), slow("c"), slow("d"), wrong("e"), wrong("f")]);
+        let new = record(vec![wrong("a"), slow("b"), wrong("c"), slow("d"), wrong("e"), fine("f")]);
+        let found = compare(&old, &new);
+        let names = |ids: &[&CellId]| {
+            ids.iter().map(|id| id.executor.clone()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!((names(&found.wrong), names(&found.failed)), ("a c".into(), "b".into()));
+        let (old, new) = (record(vec![fine("a"), fine("b")]), record(vec![fine("a")]));
+        assert_eq!(bound(&compare(&old, &new), 0.5), Bound::Inconclusive(vec![]));
+        assert_eq!(bound(&compare(&new, &old), 0.5), Bound::Met);
     }
 
     #[test]

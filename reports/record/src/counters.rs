@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::statistics::{Times, quantile::median};
-use crate::{Cell, Hardware, Sample};
+use crate::{Cell, Hardware, Mode, Sample};
 
-/// What the processors did during one sample of a cell, over all workers: medians over the samples
-/// that its time rests on. What was not counted is absent.
+/// What the processors did during one sample of a cell, over all workers. CPU time and switches
+/// are medians over the samples that its time rests on. Migrations and hardware counters would
+/// disturb those, so they are counted in the last sample of each launch in memory mode, and are
+/// medians over these. What was not counted is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Processor {
     /// CPU time in user mode, in nanoseconds.
@@ -33,25 +35,30 @@ impl Processor {
     /// Everything absent for a cell without samples.
     pub fn of(cell: &Cell) -> Self {
         let samples = samples(cell);
-        let of_samples = |figure: &dyn Fn(&Sample) -> Option<u64>| {
-            let figures: Vec<f64> =
-                samples.iter().filter_map(|sample| Some(figure(sample)? as f64)).collect();
-            median(&figures)
+        let counted: Vec<&Sample> =
+            cell.sound_launches(Mode::Memory).filter_map(|launch| launch.samples.last()).collect();
+        let of_samples = |figure: fn(&Sample) -> Option<u64>| median_of(&samples, &figure);
+        let of_hardware = |figure: fn(&Hardware) -> Option<u64>| {
+            median_of(&counted, &|sample| figure(sample.hardware.as_ref()?))
         };
-        let of_hardware =
-            |figure: fn(&Hardware) -> Option<u64>| of_samples(&|s| figure(s.hardware.as_ref()?));
         Self {
-            user_ns: of_samples(&|sample| sample.user_ns),
-            system_ns: of_samples(&|sample| sample.system_ns),
-            voluntary: of_samples(&|sample| sample.voluntary),
-            involuntary: of_samples(&|sample| sample.involuntary),
-            migrations: of_samples(&|sample| sample.migrations),
+            user_ns: of_samples(|sample| sample.user_ns),
+            system_ns: of_samples(|sample| sample.system_ns),
+            voluntary: of_samples(|sample| sample.voluntary),
+            involuntary: of_samples(|sample| sample.involuntary),
+            migrations: median_of(&counted, &|sample| sample.migrations),
             cycles: of_hardware(|hardware| hardware.cycles),
             instructions: of_hardware(|hardware| hardware.instructions),
             cache_misses: of_hardware(|hardware| hardware.cache_misses),
             branch_misses: of_hardware(|hardware| hardware.branch_misses),
         }
     }
+}
+
+fn median_of(samples: &[&Sample], figure: &dyn Fn(&Sample) -> Option<u64>) -> Option<f64> {
+    let figures: Vec<f64> =
+        samples.iter().filter_map(|sample| Some(figure(sample)? as f64)).collect();
+    median(&figures)
 }
 
 /// What the workload counted beside its answer: the median of each counter over the samples that
@@ -73,24 +80,27 @@ fn samples(cell: &Cell) -> Vec<&Sample> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{cell, launch};
+    use crate::fixture::{cell, launch, memory, sample};
 
     #[test]
-    fn medians_are_of_the_warm_samples_and_what_was_not_counted_is_absent() {
-        let mut launch = launch(0, &[900, 100, 104]);
-        for (sample, lost) in launch.samples.iter_mut().zip([7.0, 1.0, 3.0]) {
-            sample.migrations = Some(lost as u64);
+    fn times_are_of_time_launches_and_counters_of_the_last_sample_of_memory_launches() {
+        let mut time = launch(0, &[900, 100, 104]);
+        for (sample, lost) in time.samples.iter_mut().zip([7.0, 1.0, 3.0]) {
             sample.counters.insert("lost-updates".to_owned(), lost);
-            sample.hardware =
-                Some(Hardware { cycles: Some(100 * lost as u64), ..Hardware::default() });
         }
-        let cell = cell("threads", vec![launch]);
+        let counted = |migrations| {
+            let mut launch = memory(1_000, 5_000);
+            launch.samples = vec![sample(9_000), sample(8_000)];
+            launch.samples[1].migrations = Some(migrations);
+            launch.samples[1].hardware =
+                Some(Hardware { cycles: Some(100 * migrations), ..Hardware::default() });
+            launch
+        };
+        let cell = cell("threads", vec![time, counted(1), counted(3)]);
         let found = Processor::of(&cell);
         assert_eq!((found.migrations, found.cycles), (Some(2.0), Some(200.0)));
-        assert_eq!(
-            (found.voluntary, found.involuntary, found.instructions),
-            (Some(2.0), None, None)
-        );
+        assert_eq!((found.user_ns, found.voluntary), (Some(102.0), Some(2.0)));
+        assert_eq!((found.involuntary, found.instructions), (None, None));
         assert_eq!(of_workload(&cell), BTreeMap::from([("lost-updates", 2.0)]));
     }
 

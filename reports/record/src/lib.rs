@@ -35,4 +35,4 @@ pub use schema::{
 };
 pub use statistics::{CellOutliers, Decomposition, Estimate, Interval, Outliers};
 pub use summary::{AtBound, CellSummary, Ratio, Verdict};
-pub use verdict::{Group, groups, noise_floor};
+pub use verdict::{Group, Unranked, groups, noise_floor};

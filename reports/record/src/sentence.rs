@@ -3,7 +3,7 @@
 use crate::format;
 use crate::statistics::interval::MIN_LAUNCHES;
 use crate::summary::{CellSummary, Ratio, Verdict};
-use crate::verdict::{Group, workers};
+use crate::verdict::{Group, Unranked, workers};
 use crate::{Failure, FailureKind, Outliers, Record, Status, precision};
 
 /// More names than this make no sentence.
@@ -28,6 +28,9 @@ pub fn sentence(group: &Group<'_>) -> Option<String> {
             parts.extend(undecided(group));
             parts.extend(limit(&group.cells[winner]));
         }
+        None if group.cells.iter().any(|cell| cell.time.is_some()) => {
+            parts.extend(group.unranked().map(unranked));
+        }
         None if group.cells.iter().all(|cell| cell.failure.is_none()) => {
             parts.push("no times were measured.".to_owned());
         }
@@ -35,6 +38,22 @@ pub fn sentence(group: &Group<'_>) -> Option<String> {
     }
     parts.extend(failures(group));
     Some(format!("{}: {}", group.label, parts.join(" ")))
+}
+
+/// What is said in place of who wins.
+fn unranked(why: Unranked) -> String {
+    match why {
+        Unranked::Experiment => {
+            "an experiment. Its result is what it counts; its times are of work \
+                                 that need not be the same, and are not ranked."
+                .to_owned()
+        }
+        Unranked::Rate => {
+            "the wall time is set by the rate at which tasks come, so nobody wins by \
+                           it; compare the latencies."
+                .to_owned()
+        }
+    }
 }
 
 /// What an A/A run says about its machine, over all groups; `None` for another record.
@@ -291,7 +310,7 @@ fn full_name(cell: &CellSummary<'_>) -> String {
 }
 
 /// What tells a cell from the others of its group: `threads`, or `threads with 2 workers`.
-fn short_name(cell: &CellSummary<'_>) -> String {
+pub(crate) fn short_name(cell: &CellSummary<'_>) -> String {
     let label = &cell.label;
     if label.contains(" worker") { label.replacen(", ", " with ", 1) } else { label.clone() }
 }

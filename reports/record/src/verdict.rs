@@ -47,10 +47,10 @@ pub struct Group<'a> {
     /// In the order of the plan.
     pub cells: Vec<CellSummary<'a>>,
     /// The sequential cell, or the first command's with one worker, that speed-ups refer to; the
-    /// fastest, should there be several.
+    /// fastest, should there be several. Absent where times are not ranked ([`Group::unranked`]).
     pub baseline: Option<usize>,
     /// The cell with the shortest time. Whether it deserves the name, its `ties` and the
-    /// verdicts of the others say.
+    /// verdicts of the others say. Absent where times are not ranked.
     pub winner: Option<usize>,
     /// The cells from which the winner could not be told apart.
     pub ties: Vec<usize>,
@@ -60,7 +60,35 @@ pub struct Group<'a> {
     pub pairs: Vec<Pair>,
 }
 
+/// Why the times of a group are shown and not ranked: there is no baseline and no winner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unranked {
+    /// An experiment (kind `overhead`, shape `probe`): its result is what it counts, and its work
+    /// may grow with the workers.
+    Experiment,
+    /// Tasks come at a rate of their own, and the rate sets the wall time.
+    Rate,
+}
+
+impl Unranked {
+    fn of<'a>(
+        text: Option<&WorkloadText>,
+        mut ids: impl Iterator<Item = &'a CellId>,
+    ) -> Option<Self> {
+        if ids.any(|id| id.rate.is_some()) {
+            return Some(Self::Rate);
+        }
+        let experiment = |text: &WorkloadText| text.kind == "overhead" && text.shape == "probe";
+        text.is_some_and(experiment).then_some(Self::Experiment)
+    }
+}
+
 impl Group<'_> {
+    /// Why its times are not ranked; absent where they are.
+    pub fn unranked(&self) -> Option<Unranked> {
+        Unranked::of(self.text, self.cells.iter().map(|cell| &cell.cell.id))
+    }
+
     /// What speed-ups refer to, in words.
     pub fn baseline_name(&self) -> &'static str {
         let mut ids = self.cells.iter().map(|cell| &cell.cell.id);
@@ -147,15 +175,17 @@ fn group<'a>(
         .map(|(cell, times)| CellSummary::of(cell, labels.label(&cell.id), times.as_ref()))
         .collect();
     let (workload, version, parameters, input) = key(&cells[0].id);
+    let text = record.header.workloads.iter().find(|text| text.name == workload);
+    let ranked = Unranked::of(text, cells.iter().map(|cell| &cell.id)).is_none();
     let mut group = Group {
         label,
-        text: record.header.workloads.iter().find(|text| text.name == workload),
+        text,
         workload,
         version,
         parameters,
         input,
-        baseline: baseline(&summaries),
-        winner: fastest(&summaries, |_| true),
+        baseline: baseline(&summaries).filter(|_| ranked),
+        winner: fastest(&summaries, |_| ranked),
         cells: summaries,
         ties: Vec::new(),
         floor,
@@ -626,6 +656,24 @@ mod tests {
         ];
         assert_eq!(labels, expected);
         assert_eq!(groups[1].cells[0].speedup, None);
+    }
+
+    #[test]
+    fn experiments_and_cells_with_a_rate_of_their_own_have_no_winner() {
+        let cells = || vec![timed("sequential", &[9; 6]), timed("threads", &[5; 6])];
+        let mut probe = record(cells());
+        assert_eq!((only(&probe).unranked(), only(&probe).winner), (None, Some(1)));
+        probe.header.workloads[0].kind = "overhead".to_owned();
+        assert_eq!(only(&probe).unranked(), None);
+        probe.header.workloads[0].shape = "probe".to_owned();
+        let mut open = record(cells());
+        open.cells[1].id.rate = Some(400);
+        for (record, why) in [(&probe, Unranked::Experiment), (&open, Unranked::Rate)] {
+            let group = only(record);
+            assert_eq!(group.unranked(), Some(why));
+            assert_eq!((group.winner, group.baseline), (None, None));
+            assert!(group.cells.iter().all(|cell| cell.time.is_some() && cell.speedup.is_none()));
+        }
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use manyhands_record::Record;
 use manyhands_record::models::granularity::{Sweep, curves};
+use manyhands_record::{Record, groups};
 use unicode_width::UnicodeWidthStr;
 
 use super::markdown::Escaped;
-use super::terminal::{BOLD, DIM, RED, Style, WIDTH, clean, cut, wrapped};
+use super::terminal::{self, BOLD, DIM, RED, Style, WIDTH, clean, cut, wrapped};
 use crate::escape::redact;
 use crate::granularity::{HEADINGS, Line, claim, lines, notes};
 use crate::view;
@@ -17,10 +17,11 @@ const GAP: &str = "  ";
 const NAME: usize = 26;
 
 /// For the terminal; `None` where the record is not of a sweep.
-pub(super) fn terminal(record: &Record, style: Style) -> Option<String> {
+pub(super) fn table(record: &Record, style: Style) -> Option<String> {
     let sweeps = curves(record);
     let blocks: Vec<String> = sweeps.iter().map(|sweep| block(sweep, style)).collect();
-    (!blocks.is_empty()).then(|| blocks.join("\n"))
+    (!blocks.is_empty())
+        .then(|| blocks.join("\n") + &terminal::closing(record, &groups(record), style))
 }
 
 fn block(sweep: &Sweep<'_>, style: Style) -> String {
@@ -108,5 +109,6 @@ pub(super) fn markdown(record: &Record) -> Option<String> {
         out.push('\n');
         notes(sweep).iter().for_each(|note| _ = writeln!(out, "- {}", Escaped(&redact(note))));
     }
+    super::markdown::closing(&mut out, record, &groups(record));
     Some(out)
 }

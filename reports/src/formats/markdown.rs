@@ -28,11 +28,16 @@ pub(crate) fn document(record: &Record) -> String {
         section(&mut out, record, group, &looks);
     }
     list(&mut out, &say::weak_lines(record));
-    for line in view::closing(record, &groups) {
+    closing(&mut out, record, &groups);
+    out
+}
+
+/// What is said below all tables.
+pub(super) fn closing(out: &mut String, record: &Record, groups: &[Group<'_>]) {
+    for line in view::closing(record, groups) {
         // Writing to a string cannot fail.
         let _ = write!(out, "\n{}\n", Escaped(&line));
     }
-    out
 }
 
 /// Lines as a list, after an empty one; nothing for none.

@@ -35,7 +35,7 @@ const YELLOW: &str = "33";
 
 /// All groups of a record.
 pub(crate) fn table(record: &Record, style: Style) -> String {
-    if let Some(table) = super::granularity::terminal(record, style) {
+    if let Some(table) = super::granularity::table(record, style) {
         return table;
     }
     let (groups, looks) = (groups(record), view::looks(record));
@@ -49,15 +49,19 @@ pub(crate) fn table(record: &Record, style: Style) -> String {
         blocks.push(weak.iter().map(|line| paragraph(line)).collect());
     }
     let mut out = blocks.join("\n");
-    let closing = view::closing(record, &groups).join(" ");
-    if !closing.is_empty() {
-        out.push('\n');
-        for line in wrapped(&clean(&closing), WIDTH) {
-            out += &style.paint(DIM, &line);
-            out.push('\n');
-        }
-    }
+    out += &closing(record, &groups, style);
     out
+}
+
+/// What is said below all tables, after an empty line; nothing where there is nothing to say.
+pub(super) fn closing(record: &Record, groups: &[Group<'_>], style: Style) -> String {
+    let closing = view::closing(record, groups).join(" ");
+    if closing.is_empty() {
+        return String::new();
+    }
+    let lines = wrapped(&clean(&closing), WIDTH);
+    let lines: Vec<String> = lines.iter().map(|line| style.paint(DIM, line)).collect();
+    format!("\n{}\n", lines.join("\n"))
 }
 
 /// Somebody's text, wrapped, with a line end.

@@ -1,9 +1,13 @@
 //! Scaling, memory and traces in words: the lines that stand below a workload's table.
 
+use std::collections::BTreeMap;
+
 use super::traced::{self, Part};
 use super::{Fit, Law, Scaling, ceiling, per_worker, share, weak};
-use crate::format::{bytes, digits, duration, interval, percent, ratio, ratio_within};
-use crate::{Group, Record};
+use crate::counters;
+use crate::format::{bytes, count, digits, duration, interval, percent, ratio, ratio_within};
+use crate::sentence::short_name;
+use crate::{CellSummary, Group, Record, Unranked};
 
 /// The least numbers of workers for which a refusal is worth a line: whoever measures two of
 /// them did not ask for a law.
@@ -13,17 +17,85 @@ const ASKED: usize = 3;
 /// worker is known, and where the time of the fastest traced cell went. Lines are plain text, to
 /// be escaped and wrapped.
 pub fn lines(group: &Group<'_>, record: &Record) -> Vec<String> {
-    let found: Vec<Scaling<'_>> = super::scaling(group, record)
+    let found: Vec<Scaling<'_>> = scaling(group, record)
         .into_iter()
         .filter(|scaling| scaling.used.len() + scaling.left_out.len() >= ASKED)
         .collect();
-    let mut lines = scaling_lines(&found);
-    if !lines.is_empty() {
+    let mut lines = counter_lines(group);
+    let laws = scaling_lines(&found);
+    let fitted = !laws.is_empty();
+    lines.extend(laws);
+    if fitted {
         lines.extend(ceiling_line(group, record));
     }
     lines.extend(per_worker::of_group(group).iter().filter_map(memory_line));
-    lines.extend(trace_line(group));
+    match group.unranked() {
+        Some(Unranked::Rate) => lines.extend(latency_lines(group)),
+        _ => lines.extend(trace_line(group)),
+    }
     lines
+}
+
+/// The series of a group of which it is worth a word that they follow a law, or why they do not.
+/// Nobody expects one of an experiment, and none is sought where the rate sets the time.
+pub fn scaling<'a>(group: &Group<'a>, record: &Record) -> Vec<Scaling<'a>> {
+    let mut found = super::scaling(group, record);
+    match group.unranked() {
+        Some(Unranked::Rate) => found.clear(),
+        Some(Unranked::Experiment) => found.retain(|scaling| scaling.best().is_ok()),
+        None => {}
+    }
+    found
+}
+
+/// A line for each counter of the workload, with the medians of all cells.
+fn counter_lines(group: &Group<'_>) -> Vec<String> {
+    let timed = group.cells.iter().filter(|cell| cell.time.is_some());
+    let mut found: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for cell in timed {
+        for (name, value) in counters::of_workload(cell.cell) {
+            let text = format!("{} {}", short_name(cell), counted(name).1(value));
+            found.entry(name).or_default().push(text);
+        }
+    }
+    let line = |(name, cells): (&str, Vec<String>)| {
+        format!("Counted, {} (medians): {}.", counted(name).0, cells.join(", "))
+    };
+    found.into_iter().map(line).collect()
+}
+
+/// A counter in words, and how its values are written: its unit is in its name.
+fn counted(name: &str) -> (String, fn(f64) -> String) {
+    let words = |name: &str| name.replace('-', " ");
+    if let Some(what) = name.strip_prefix("nanoseconds-") {
+        return (format!("time {}", words(what)), duration);
+    }
+    match name.strip_suffix("-percent") {
+        Some(what) => (words(what), |value| percent(value / 100.0)),
+        None => (words(name), count),
+    }
+}
+
+/// Tasks beyond a percentile below which it would rest on the luck of a few.
+const BEYOND: f64 = 10.0;
+
+/// In an open loop: how long the tasks of each traced cell took from when they were due.
+fn latency_lines(group: &Group<'_>) -> Vec<String> {
+    let cells = group.cells.iter().filter_map(|cell| Some((cell, traced::of_cell(cell)?)));
+    let line = |(cell, found): (&CellSummary<'_>, traced::Traced<'_>)| {
+        let latency = &found.trace.latency;
+        let tasks = traced::count(latency) as f64;
+        let median = duration(traced::percentile(latency, 0.5)? as f64);
+        let p99 = traced::percentile(latency, 0.99).filter(|_| tasks * 0.01 >= BEYOND);
+        let p99 = p99.map(|ns| format!(", 99 % within {}", duration(ns as f64)));
+        Some(format!(
+            "{}, latency from when a task was due: half within {median}{} (of {} tasks).",
+            short_name(cell),
+            p99.unwrap_or_default(),
+            count(tasks)
+        ))
+    };
+    cells.filter(|(_, found)| found.open_loop).filter_map(line).collect()
 }
 
 /// A line for each series; one for all where all are refused for the same reason.
@@ -196,6 +268,63 @@ mod tests {
         );
         let default = cells(&[1, 2]);
         assert!(lines(&groups(&default)[0], &default).is_empty());
+    }
+
+    #[test]
+    fn an_experiment_is_told_by_what_it_counts_and_not_by_refused_laws() {
+        let cells = [1, 2, 4].map(|workers: u32| {
+            let mut cell = timed("threads", &six(1_000_000 * u64::from(workers), 0));
+            cell.id.workers = workers;
+            for sample in cell.launches.iter_mut().flat_map(|launch| &mut launch.samples) {
+                let workers = f64::from(workers);
+                sample.counters.insert("lost-percent".to_owned(), 12.5 * workers);
+                sample.counters.insert("lost-updates".to_owned(), 1_000.0 * workers);
+                sample.counters.insert("nanoseconds-per-update".to_owned(), 900.0 * workers);
+            }
+            cell
+        });
+        let mut record = record(cells.to_vec());
+        record.header.workloads[0].kind = "overhead".to_owned();
+        record.header.workloads[0].shape = "probe".to_owned();
+        let cells = |of: [&str; 3]| {
+            let cell = |(n, text)| {
+                format!("threads with {n} worker{} {text}", if n == 1 { "" } else { "s" })
+            };
+            [1, 2, 4].into_iter().zip(of).map(cell).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(
+            lines(&groups(&record)[0], &record),
+            [
+                format!("Counted, lost (medians): {}.", cells(["12.5 %", "25 %", "50 %"])),
+                format!("Counted, lost updates (medians): {}.", cells(["1,000", "2,000", "4,000"])),
+                format!(
+                    "Counted, time per update (medians): {}.",
+                    cells(["900 ns", "1.80 us", "3.60 us"])
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_open_loop_is_told_by_the_latency_of_every_cell() {
+        let traced = |executor, tasks: u64| {
+            let latency =
+                Histogram { buckets: vec![(10_000, tasks - tasks / 50), (90_000, tasks / 50)] };
+            let trace = Some(Trace { tasks, latency, ..Trace::default() });
+            let mut cell = timed(executor, &[800; 6]);
+            cell.id.rate = Some(400);
+            cell.launches.push(Launch { mode: Mode::Trace, trace, ..launch(0, &[1_000]) });
+            cell
+        };
+        let record = record(vec![traced("threads", 1_000), traced("rayon", 900)]);
+        assert_eq!(
+            lines(&groups(&record)[0], &record),
+            [
+                "threads, latency from when a task was due: half within 10.0 us, 99 % within 90.0 us \
+                 (of 1,000 tasks).",
+                "rayon, latency from when a task was due: half within 10.0 us (of 900 tasks).",
+            ]
+        );
     }
 
     #[test]

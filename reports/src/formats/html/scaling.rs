@@ -37,7 +37,7 @@ fn end(html: &mut Html) {
 /// The scaling law of each executor, or why it has none; nothing for a group in which nobody was
 /// measured with two numbers of workers.
 pub(super) fn laws(html: &mut Html, record: &Record, group: &Group<'_>) {
-    let found = models::scaling(group, record);
+    let found = say::scaling(group, record);
     if found.is_empty() {
         return;
     }

@@ -198,7 +198,8 @@ pub(super) fn processor(
     }
     let columns: Vec<Column<'_>> = known.iter().map(|(column, ..)| *column).collect();
     html.raw("<details>\n<summary>Processor time, context switches and counters</summary>\n");
-    let caption = "Of all workers, for one run of the work; medians.";
+    let caption = "Of all workers, for one run of the work; medians. Migrations and hardware counters are of \
+                   runs of their own, which were not timed.";
     table(html, caption, &columns, rows, |html, n, row| match &row.time {
         Ok(_) => known.iter().for_each(|(_, of, text)| number(html, of(&found[n]).map(text))),
         Err(gap) => missing(html, gap, columns.len()),
@@ -271,6 +272,10 @@ fn remarks(html: &mut Html, group: &Group<'_>, at: usize) {
     let outliers = outliers.and_then(|_| sentence::outliers([cell]));
     let outliers = outliers.map(|text| text.replacen("; all are kept", "", 1));
     remarks.extend(outliers.as_deref());
+    let between = cell.variance.and_then(|variance| variance.share_between());
+    let between =
+        between.map(|share| format!("{:.0} % of variance between launches", 100.0 * share));
+    remarks.extend(between.as_deref());
     words(html, &remarks.join("; "));
 }
 

@@ -1,7 +1,8 @@
 //! Can you trust this? The machine, the doubts, and how to do it again.
 
 use manyhands_record::format::{bytes, percent};
-use manyhands_record::{Doubt, Group, Machine, Record, Severity, Status, sentence};
+use manyhands_record::verdict::COMMAND;
+use manyhands_record::{Doubt, Group, Machine, Record, Severity, sentence};
 
 use crate::escape::{Html, redact};
 use crate::view;
@@ -38,14 +39,28 @@ fn verdict(html: &mut Html, record: &Record, groups: &[Group<'_>]) {
     html.element("p", "", answer);
     let all = groups.iter().flat_map(|group| &group.cells);
     let failed = all.clone().filter(|cell| cell.failure.is_some()).count();
+    let checked = checked(record, groups);
     let checked = match failed {
-        0 => "Every answer was checked against the sequential one.".to_owned(),
-        n => format!(
-            "Every answer was checked against the sequential one; {n} of {} cells have no result, and a reason.",
-            all.count()
-        ),
+        0 => format!("{checked}."),
+        n => format!("{checked}; {n} of {} cells have no result, and a reason.", all.count()),
     };
     html.element("p", "", checked);
+}
+
+/// What was asked of every sample that counts. Of a command nothing is computed in another way.
+fn checked(record: &Record, groups: &[Group<'_>]) -> &'static str {
+    let commands = groups.iter().any(|group| group.workload == COMMAND);
+    let exit_only = |answer: &serde_json::Value| answer.get("exit").is_some();
+    match commands {
+        false => "Every answer was checked against the sequential one",
+        true if record.references.iter().all(|reference| exit_only(&reference.answer)) => {
+            "Every run that counts ended with exit code 0; what it printed was not looked at"
+        }
+        true => {
+            "Every run that counts ended with exit code 0 and printed what the reference run had \
+             printed"
+        }
+    }
 }
 
 fn doubts(html: &mut Html, doubts: &[Doubt]) {
@@ -124,23 +139,10 @@ fn run(record: &Record, groups: &[Group<'_>]) -> Facts {
     };
     let cells = groups.iter().flat_map(|group| &group.cells);
     let outliers = sentence::outliers(cells).map(|text| text.replacen("outliers: ", "", 1));
-    let mut facts = vec![("Noise floor of this run", floor), ("Rounds", rounds(record))];
+    let mut facts = vec![("Noise floor of this run", floor), ("Rounds", view::rounds(record))];
     facts.extend(outliers.map(|outliers| ("Outliers", outliers)));
     facts.push(("Started", view::date(&header.started)));
     facts
-}
-
-fn rounds(record: &Record) -> String {
-    if let Some(stopping) = sentence::stopping(record) {
-        return stopping;
-    }
-    let planned = record.header.rounds;
-    match record.status {
-        Status::Complete => format!("{planned}, all done"),
-        Status::Precise { rounds } => format!("{rounds}: every interval is narrow enough"),
-        Status::OutOfTime { rounds } => format!("{rounds} of {planned}: the time was up"),
-        Status::Interrupted { rounds } => format!("{rounds} of {planned}: interrupted"),
-    }
 }
 
 fn versions(html: &mut Html, record: &Record) {
