@@ -84,7 +84,7 @@ fn latency_lines(group: &Group<'_>) -> Vec<String> {
     let cells = group.cells.iter().filter_map(|cell| Some((cell, traced::of_cell(cell)?)));
     let line = |(cell, found): (&CellSummary<'_>, traced::Traced<'_>)| {
         let latency = &found.trace.latency;
-        let tasks = traced::count(latency) as f64;
+        let tasks = latency.count() as f64;
         let median = duration(traced::percentile(latency, 0.5)? as f64);
         let p99 = traced::percentile(latency, 0.99).filter(|_| tasks * 0.01 >= BEYOND);
         let p99 = p99.map(|ns| format!(", 99 % within {}", duration(ns as f64)));
