@@ -52,6 +52,18 @@ pub(crate) fn by_criterion(name: &str, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Calls one function so many times: a command that computes.
+pub(crate) fn call(name: &str, times: &str) -> Result<()> {
+    let times: u32 = times.parse().map_err(|_| format!("'{times}' is no number of calls"))?;
+    let function: fn() -> u64 = match name {
+        "compute" => || Compute::new().call(),
+        "divide" => || Divide::new().call(),
+        _ => return Err(format!("'{name}' is no function to be called as a command")),
+    };
+    (0..times).for_each(|_| _ = black_box(function()));
+    Ok(())
+}
+
 fn iterate<F: Function>(criterion: &mut Criterion) {
     let function = F::new();
     let mut group = criterion.benchmark_group(F::DEFINITION.name);

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["run", ..] => return manyhands::main_with(&functions::catalogue()),
         ["criterion", function, folder] => functions::by_criterion(function, Path::new(folder)),
+        ["call", function, times] => functions::call(function, times),
         _ => compare(&words),
     };
     match done {
@@ -49,7 +50,7 @@ fn compare(words: &[&str]) -> Result<()> {
     // Cargo adds `--bench` on its own account.
     let wanted: Vec<_> = words.iter().filter(|word| !word.starts_with("--")).collect();
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-    let all = sides::comparisons(folder.path())?;
+    let all = sides::comparisons()?;
     let wanted = |comparison: &&Comparison| {
         wanted.is_empty() || wanted.iter().any(|part| comparison.what.contains(**part))
     };

@@ -26,12 +26,12 @@ pub(crate) struct Comparison {
 }
 
 /// All comparisons; those with hyperfine only where it is installed.
-pub(crate) fn comparisons(folder: &Path) -> Result<Vec<Comparison>> {
+pub(crate) fn comparisons() -> Result<Vec<Comparison>> {
     let this = std::env::current_exe().map_err(|error| format!("no path of our own: {error}"))?;
     let this = this.to_str().ok_or("our own path is no text")?;
     let mut all: Vec<_> = functions::NAMES.iter().map(|name| function(this, name)).collect();
     if answers("hyperfine") {
-        all.extend(commands(folder)?.into_iter().map(command));
+        all.extend(commands()?.into_iter().map(command));
     } else {
         eprintln!("skipped: the commands; hyperfine is not installed (apt-get install hyperfine)");
     }
@@ -61,17 +61,13 @@ fn function(this: &str, name: &'static str) -> Comparison {
     }
 }
 
-/// Commands that wait, read and compute; each takes 20 ms or more.
-fn commands(folder: &Path) -> Result<Vec<String>> {
-    let file = folder.join("data");
-    let bytes: Vec<u8> =
-        (0..24_u32 << 20).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    fs::write(&file, bytes).map_err(|error| format!("{}: {error}", file.display()))?;
-    let own = env!("CARGO_BIN_EXE_manyhands");
+/// Commands that wait, compute, and start processes; each takes 20 ms or more.
+fn commands() -> Result<Vec<String>> {
+    let this = std::env::current_exe().map_err(|error| format!("no path of its own: {error}"))?;
     Ok(vec![
         "sleep 0.03".to_owned(),
-        format!("sha256sum {}", text(&file)?),
-        format!("{own} answer primes -p limit=3e6"),
+        format!("{} call divide 20", text(&this)?),
+        format!("{} answer primes -p limit=3e6", env!("CARGO_BIN_EXE_manyhands")),
     ])
 }
 
