@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use manyhands_record::counters::{self, Processor};
 use manyhands_record::format::{ABSENT, bytes, count, digits, duration, percent, ratio};
 use manyhands_record::models::{self, per_worker::Split};
+use manyhands_record::statistics::CellOutliers;
 use manyhands_record::{Card, CellSummary, Group, Interval, Record, Verdict, sentence};
 
 use crate::charts::{Estimate, Gap, Row};
@@ -77,16 +78,37 @@ fn time_interval(time: Estimate) -> Option<String> {
     time.interval.map(|interval| units::time_interval(time.point, interval))
 }
 
-pub(super) fn times(html: &mut Html, group: &Group<'_>, rows: &[Row]) {
-    let columns = [("time", true), ("95 % interval", true)];
-    let caption = format!("{}: wall time of one run of the work", group.label);
-    table(html, &caption, &columns, rows, |html, _, row| match &row.time {
+pub(super) fn times(html: &mut Html, group: &Group<'_>, rows: &[Row], cells: &[usize]) {
+    let columns = [
+        ("time", true),
+        ("95 % interval", true),
+        ("outliers", false),
+        ("variance between launches", true),
+    ];
+    let caption = format!(
+        "{}: wall time of one run of the work; outliers are kept; the rest of the variance lies \
+         between the samples of a launch",
+        group.label
+    );
+    table(html, &caption, &columns, rows, |html, n, row| match &row.time {
         Ok(time) => {
+            let cell = &group.cells[cells[n]];
             number(html, Some(duration(time.point)));
             number(html, time_interval(*time));
+            words(html, &outliers(cell));
+            let between = cell.variance.and_then(|variance| variance.share_between());
+            number(html, between.map(|share| format!("{:.0} %", 100.0 * share)));
         }
-        Err(gap) => missing(html, gap, 2),
+        Err(gap) => missing(html, gap, columns.len()),
     });
+}
+
+fn outliers(cell: &CellSummary<'_>) -> String {
+    let some = |found: &CellOutliers| found.samples.count() + found.launches.count() > 0;
+    let text = cell.outliers.filter(some).and_then(|_| sentence::outliers([cell]));
+    let text =
+        text.map(|text| text.trim_start_matches("outliers: ").replacen("; all are kept", "", 1));
+    text.unwrap_or_else(|| "none".to_owned())
 }
 
 pub(super) fn speedups(html: &mut Html, group: &Group<'_>, rows: &[Row], cells: &[usize]) {
@@ -225,7 +247,7 @@ pub(super) fn cells(html: &mut Html, group: &Group<'_>, rows: &[Row], cells: &[u
         ("remarks", false),
     ];
     let caption = format!(
-        "Times are of one run of the work. Speed-up and verdict compare with {}, the verdict corrected for the number of comparisons; beside a tie stands the difference that would have shown in 80 of 100 such runs. Outliers are kept; memory is the peak.",
+        "Times are of one run of the work. Speed-up and verdict compare with {}, the verdict corrected for the number of comparisons; beside a tie stands the difference that would have shown in 80 of 100 such runs. Memory is the peak.",
         group.baseline_name()
     );
     table(html, &caption, &columns, rows, |html, n, row| {
@@ -268,14 +290,6 @@ fn remarks(html: &mut Html, group: &Group<'_>, at: usize) {
     if cell.bound.is_some_and(|bound| bound.near) {
         remarks.push("at its bound");
     }
-    let outliers = cell.outliers.filter(|found| found.samples.count() + found.launches.count() > 0);
-    let outliers = outliers.and_then(|_| sentence::outliers([cell]));
-    let outliers = outliers.map(|text| text.replacen("; all are kept", "", 1));
-    remarks.extend(outliers.as_deref());
-    let between = cell.variance.and_then(|variance| variance.share_between());
-    let between =
-        between.map(|share| format!("{:.0} % of variance between launches", 100.0 * share));
-    remarks.extend(between.as_deref());
     words(html, &remarks.join("; "));
 }
 

@@ -18,7 +18,7 @@ pub(super) fn sections(record: &Record, groups: &[Group<'_>], traces: &Traces) -
         let id = format!("w{n}");
         html.raw("<section").attribute("aria-labelledby", &id).raw(">\n");
         heading(&mut html, group, &id);
-        times(&mut html, group, &rows, &id);
+        times(&mut html, group, (&rows, &cells), &id);
         speedups(&mut html, record, group, (&rows, &cells), &looks, &id);
         scaling::laws(&mut html, record, group);
         memories(&mut html, group, &rows, (&cells, &id));
@@ -118,7 +118,7 @@ fn sub(group: &Group<'_>, metric: &str, interval: bool, baseline: bool) -> Strin
     parts.join(" · ")
 }
 
-fn times(html: &mut Html, group: &Group<'_>, rows: &[Row], id: &str) {
+fn times(html: &mut Html, group: &Group<'_>, (rows, cells): (&[Row], &[usize]), id: &str) {
     let read = if time::is_log(rows) {
         "A row is an executor with a number of workers, a mark is the time it took: further left is faster, \
          and each step of the axis multiplies. The whisker is the 95 % interval; a hatched row has no time, for the reason beside it."
@@ -133,7 +133,7 @@ fn times(html: &mut Html, group: &Group<'_>, rows: &[Row], id: &str) {
         read,
         doubt: view::time_doubt(group),
     };
-    frame.write(html, &time::draw(rows), |html| tables::times(html, group, rows));
+    frame.write(html, &time::draw(rows), |html| tables::times(html, group, rows, cells));
 }
 
 fn speedups(
