@@ -20,8 +20,9 @@ const LAUNCH_COST: Duration = Duration::from_millis(50);
 /// Launches of a cell that must be there before their variance decides anything.
 const TELLING: u32 = 3;
 
-/// Samples after the cold one, at least, where there is time for them.
-const FEWEST_SAMPLES: u32 = 2;
+/// Samples after the cold one, at least, where there is time for them: the first ones after it are
+/// still slower, by 2 to 3 % of a function of 2 ms, and a median of two would be theirs.
+const FEWEST_SAMPLES: u32 = 6;
 
 impl Run<'_> {
     /// Time for a launch: what a cold and a warm sample of its cell take, and an equal share of
